@@ -1,0 +1,3 @@
+//! Ringhall: a self-hosted call server in one binary.
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! The media core, sans-IO: every entry point takes `now`, randomness is injected, nothing touches a socket.
+//!
+//! ```text
+//!  datagram ─> shard ─> transport (ICE-lite, DTLS, SRTP opened in place) ─> rtp view ─> room's route table
+//!                                                                                        │ per viewer
+//!  datagram <─ arena <─ transport (SRTP sealed in place) <─ slot (SSRC, seq, timestamp, picture id rewritten)
+//! ```
+
+pub mod types;

@@ -1,0 +1,7 @@
+//! Signaling: who may call whom, what is ringing, who answered, and the record of it.
+//!
+//! Nothing here knows how media is carried. The media plane is reached through [`media::MediaPlane`] alone.
+
+pub mod ids;
+pub mod media;
+pub mod protocol;

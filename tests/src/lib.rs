@@ -1,0 +1,1 @@
+//! Filled by the first part that lands here.
