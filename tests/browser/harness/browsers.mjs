@@ -1,0 +1,79 @@
+// Real browsers with fake devices. Each is started once per run; a person is a window in a context of its own.
+import puppeteer from 'puppeteer-core';
+
+const launchers = {
+  chromium: () =>
+    puppeteer.launch({
+      browser: 'chrome',
+      executablePath: process.env.CHROMIUM_BIN ?? '/usr/bin/chromium',
+      headless: true,
+      protocolTimeout: 120_000,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--use-fake-device-for-media-stream',
+        '--use-fake-ui-for-media-stream', // also answers the screen picker
+        '--auto-select-desktop-capture-source=Entire screen',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        // Every window is somebody's screen: none of them is in the background.
+        '--disable-backgrounding-occluded-windows',
+        '--disable-renderer-backgrounding',
+        '--disable-background-timer-throttling',
+      ],
+    }),
+  firefox: () =>
+    puppeteer.launch({
+      browser: 'firefox',
+      executablePath: process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr',
+      headless: true,
+      protocolTimeout: 120_000,
+      extraPrefsFirefox: {
+        'media.navigator.streams.fake': true,
+        'media.navigator.permission.disabled': true,
+        'media.autoplay.default': 0,
+        'media.peerconnection.ice.obfuscate_host_addresses': false,
+        // A machine without a sound card: without these an AudioContext never runs, whatever the page does.
+        'media.cubeb.force_mock_context': true,
+        'media.cubeb.sandbox': false,
+        'network.captive-portal-service.enabled': false,
+        'app.update.enabled': false,
+      },
+    }),
+};
+
+const running = new Map();
+
+/** The browser of this name, started at its first use. */
+export async function browser(name) {
+  if (!running.has(name)) running.set(name, launchers[name]());
+  return running.get(name);
+}
+
+export async function closeBrowsers() {
+  for (const launched of running.values()) await launched.then((b) => b.close()).catch(() => {});
+  running.clear();
+}
+
+/**
+ * Firefox without a display has no screen to share and its fake devices know no screens. There the picker, and only the
+ * picker, is replaced: it gives a moving picture. All that the page does with the track is its own.
+ */
+export const SCREEN_FOR_FIREFOX = `(() => {
+  navigator.mediaDevices.getDisplayMedia = async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+    const paint = canvas.getContext('2d');
+    let frame = 0;
+    const timer = setInterval(() => {
+      frame += 1;
+      paint.fillStyle = 'hsl(' + (frame * 7) % 360 + ' 60% 50%)';
+      paint.fillRect(0, 0, 1280, 720);
+      paint.fillStyle = '#fff';
+      paint.fillRect((frame * 16) % 1280, 300, 120, 120);
+    }, 66);
+    const stream = canvas.captureStream(15);
+    stream.getVideoTracks()[0].addEventListener('ended', () => clearInterval(timer));
+    return stream;
+  };
+})()`;

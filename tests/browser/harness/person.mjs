@@ -1,0 +1,169 @@
+// A person at a browser. Speaks the page's contract: the data-testid names and window.ringhall, nothing deeper.
+import { browser, SCREEN_FOR_FIREFOX } from './browsers.mjs';
+import { PASSWORD } from './server.mjs';
+import { eventually } from './wait.mjs';
+
+const id = (name, attributes = '') => `[data-testid="${name}"]${attributes}`;
+
+export class Person {
+  /** Opens a window and signs in. `dark`: what the system prefers. */
+  static async arrive(browserName, server, login, { dark = false, viewport = { width: 1100, height: 760 } } = {}) {
+    const context = await (await browser(browserName)).createBrowserContext();
+    const page = await context.newPage({ type: 'window' });
+    const person = new Person(browserName, context, page, login);
+    await page.setViewport(viewport);
+    if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
+    else await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
+    await page.goto(server.url, { waitUntil: 'load' });
+    await person.signIn();
+    return person;
+  }
+
+  console = [];
+  errors = [];
+
+  constructor(browserName, context, page, login) {
+    this.browser = browserName;
+    this.context = context;
+    this.page = page;
+    this.login = login;
+    this.#listen();
+  }
+
+  #listen() {
+    this.page.on('console', (message) => this.console.push(`${message.type()}: ${message.text()}`));
+    this.page.on('pageerror', (error) => {
+      this.errors.push(error);
+      this.console.push(`uncaught: ${error.stack ?? error}`);
+    });
+  }
+
+  async leave() {
+    await this.context.close();
+  }
+
+  // What a person does.
+
+  async signIn() {
+    await this.sees('login-name');
+    await this.page.type(id('login-name'), this.login);
+    await this.page.type(id('login-password'), PASSWORD);
+    await this.click('login-submit');
+    await this.sees('chat-item');
+  }
+
+  async openChat(chat) {
+    await this.click('chat-item', `[data-chat-id="${chat}"]`);
+    await this.sees('chat-header');
+  }
+
+  async call(kind) {
+    await this.click(kind === 'audio' ? 'call-audio' : 'call-video');
+  }
+
+  async accept(kind = 'video') {
+    await this.click(kind === 'audio' ? 'incoming-accept-audio' : 'incoming-accept');
+  }
+
+  /** A real click: the element must be there, be enabled and take pointer events. */
+  async click(name, attributes = '') {
+    const selector = id(name, attributes);
+    await eventually(
+      `${this.login} can click ${name}`,
+      () => this.page.$eval(selector, (e) => !e.disabled && e.getAttribute('aria-disabled') !== 'true'),
+    );
+    await this.page.locator(selector).setTimeout(20_000).click();
+  }
+
+  /** A client that asks for a call although its page would not offer it; the answer of the server. */
+  async startCallAnyway(chat) {
+    return this.page.evaluate((chatId) => window.ringhall.client.request('start_call', { chatId, type: 'audio' }), chat);
+  }
+
+  /**
+   * The same person in a window that nobody has touched, signed in by what the tab had stored: a restored tab. The old
+   * window closes.
+   */
+  async restoreWithoutGesture(server) {
+    const stored = await this.page.evaluate(() => Object.entries(sessionStorage));
+    const old = this.page;
+    this.page = await this.context.newPage({ type: 'window' });
+    this.#listen();
+    await this.page.evaluateOnNewDocument((entries) => {
+      for (const [key, value] of entries) sessionStorage.setItem(key, value);
+    }, stored);
+    await old.close();
+    await this.page.goto(server.url, { waitUntil: 'load' });
+    await this.sees('chat-item');
+  }
+
+  /** Sends a message into the open chat. */
+  async write(text) {
+    await this.page.type(id('message-input'), text);
+    await this.click('message-send');
+  }
+
+  // What a person sees.
+
+  /** Waits until it is on the page, and gives its attributes. */
+  async sees(name, attributes = '', ms = 20_000) {
+    const selector = id(name, attributes);
+    return eventually(
+      `${this.login} (${this.browser}) sees ${name}${attributes}`,
+      () =>
+        this.page.evaluate((s) => {
+          const element = document.querySelector(s);
+          if (!element) return null;
+          return { ...element.dataset, text: element.textContent, pressed: element.getAttribute('aria-pressed') };
+        }, selector),
+      ms,
+    );
+  }
+
+  async seesNo(name, attributes = '', ms = 20_000) {
+    const selector = id(name, attributes);
+    await eventually(
+      `${this.login} (${this.browser}) no longer sees ${name}${attributes}`,
+      async () => (await this.page.$(selector)) === null,
+      ms,
+    );
+  }
+
+  async count(name, attributes = '') {
+    return (await this.page.$$(id(name, attributes))).length;
+  }
+
+  /** The call view in this status. */
+  async inCall(status = 'connected', ms = 40_000) {
+    return this.sees('call-view', `[data-status="${status}"]`, ms);
+  }
+
+  /** The ring is heard: the page rings and its audio clock runs. */
+  async hearsRing() {
+    await eventually(`${this.login} (${this.browser}) hears the ring`, () =>
+      this.page.evaluate(() => window.ringhall.ringing() && window.ringhall.audioState() === 'running'),
+    );
+  }
+
+  async hearsNoRing() {
+    await eventually(`the ringtone of ${this.login} stops`, () => this.page.evaluate(() => !window.ringhall.ringing()));
+  }
+
+  async debugState() {
+    return this.page.evaluate(async () => {
+      const pc = window.ringhall?.pc?.();
+      return {
+        url: location.href,
+        visible: document.visibilityState,
+        audio: window.ringhall?.audioState?.(),
+        bindings: window.ringhall?.bindings?.(),
+        ice: pc?.iceConnectionState,
+        connection: pc?.connectionState,
+        signaling: pc?.signalingState,
+        stats: pc ? [...(await pc.getStats()).values()] : null,
+        local: pc?.localDescription?.sdp,
+        remote: pc?.remoteDescription?.sdp,
+      };
+    });
+  }
+}

@@ -1,0 +1,109 @@
+// The real server, as an operator starts it: a process with a data directory, configured by environment.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Postgres, Sqlite } from './database.mjs';
+import { out } from './evidence.mjs';
+import { eventually } from './wait.mjs';
+
+/** The demo users that `serve --demo` makes, and the password of all of them. */
+export const PASSWORD = 'ringhall-demo';
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+export class Server {
+  /** Starts a server on a database of its own and waits until `/readyz` says that it is ready. */
+  static async start({ database = 'sqlite', options = {}, name = database } = {}) {
+    const folder = mkdtempSync(join(tmpdir(), 'ringhall-e2e-'));
+    const store = database === 'postgres' ? await Postgres.create() : new Sqlite(join(folder, 'ringhall.db'));
+    const server = new Server(folder, store, await freePort(), name);
+    try {
+      await server.#launch(options);
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  #child;
+  #exited;
+
+  constructor(folder, database, port, name) {
+    this.folder = folder;
+    this.database = database;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.name = name;
+    this.logFile = join(out, `server-${name}.log`);
+  }
+
+  get pid() {
+    return this.#child?.pid;
+  }
+
+  async #launch(options) {
+    const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith('RINGHALL_'));
+    this.#child = spawn(process.env.RINGHALL_BIN, ['serve', '--demo'], {
+      env: {
+        ...Object.fromEntries(inherited),
+        RINGHALL_DATA_DIR: this.folder,
+        RINGHALL_HTTP_LISTEN: `127.0.0.1:${this.port}`,
+        RINGHALL_MEDIA_LISTEN: '0.0.0.0:0',
+        ...(this.database.url ? { RINGHALL_DATABASE_URL: this.database.url } : {}),
+        // The scenarios call each other far more often than people do.
+        RINGHALL_CALLS_STARTS_PER_USER_MINUTE: '0',
+        RINGHALL_CALLS_STARTS_PER_CHAT_MINUTE: '0',
+        ...options,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const log = createWriteStream(this.logFile, { flags: 'a' });
+    this.#child.stdout.pipe(log);
+    this.#child.stderr.pipe(log);
+    this.#exited = once(this.#child, 'exit').then(([code, signal]) => ({ code, signal }));
+    let gone;
+    this.#exited.then((how) => (gone = how));
+    await eventually(`${this.url}/readyz answers (log: ${this.logFile})`, async () => {
+      if (gone) return true;
+      return (await fetch(`${this.url}/readyz`)).ok;
+    }, 60_000);
+    if (gone) throw new Error(`the server ended with ${JSON.stringify(gone)}; see ${this.logFile}`);
+  }
+
+  /** The ids that the demo made: `users` by login, and the chats `direct` (ivan and maria) and `group` (all four). */
+  async directory() {
+    const users = await this.database.rows('select id, login from users');
+    const chats = await this.database.rows('select id, type from chats');
+    return {
+      users: Object.fromEntries(users.map((user) => [user.login, user.id])),
+      direct: chats.find((chat) => chat.type === 'direct').id,
+      group: chats.find((chat) => chat.type === 'group').id,
+    };
+  }
+
+  /** Ends the process (SIGTERM, as systemd does), by its id, and says how it ended. */
+  async stop() {
+    let how;
+    if (this.#child?.pid && this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill('SIGTERM');
+      const patience = setTimeout(() => this.#child.kill('SIGKILL'), 15_000);
+      how = await this.#exited;
+      clearTimeout(patience);
+    }
+    await this.database.drop();
+    rmSync(this.folder, { recursive: true, force: true });
+    return how;
+  }
+}

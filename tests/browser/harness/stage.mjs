@@ -1,0 +1,51 @@
+// What the scenarios share: servers, browsers and the people in them, and the promise that all of it is ended.
+import { after, test } from 'node:test';
+
+import { closeBrowsers } from './browsers.mjs';
+import { keepEvidence } from './evidence.mjs';
+import { Person } from './person.mjs';
+import { Server } from './server.mjs';
+
+const list = (value, all) => (value ? value.split(',').filter((item) => all.includes(item)) : all);
+
+/** The browsers and databases of this run (E2E_BROWSERS, E2E_DATABASES). */
+export const BROWSERS = list(process.env.E2E_BROWSERS, ['chromium', 'firefox']);
+export const DATABASES = list(process.env.E2E_DATABASES, ['postgres', 'sqlite']);
+export const PAIRINGS = BROWSERS.flatMap((a) => BROWSERS.map((b) => [a, b]));
+
+const servers = new Map();
+
+/** The server on this database, with these options; started at its first use and kept for the whole run. */
+export function server(database, options = {}) {
+  const key = `${database} ${JSON.stringify(options)}`;
+  if (!servers.has(key)) servers.set(key, Server.start({ database, options, name: `${database}-${servers.size}` }));
+  return servers.get(key);
+}
+
+/** A test with people in it: they leave when it ends, and when it fails, what they saw is kept. */
+export function scenario(name, body, { timeout = 240_000 } = {}) {
+  test(name, { timeout }, async (t) => {
+    const people = [];
+    const arrive = async (...how) => {
+      const person = await Person.arrive(...how);
+      people.push(person);
+      return person;
+    };
+    try {
+      await body({ t, arrive, people });
+      for (const person of people) {
+        if (person.errors.length > 0) throw new Error(`uncaught in the page of ${person.login}: ${person.errors[0].stack}`);
+      }
+    } catch (error) {
+      await keepEvidence(name, people);
+      throw error;
+    } finally {
+      for (const person of people) await person.leave().catch(() => {});
+    }
+  });
+}
+
+after(async () => {
+  await closeBrowsers();
+  for (const started of servers.values()) await started.then((s) => s.stop()).catch(() => {});
+});
