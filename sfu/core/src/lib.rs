@@ -6,4 +6,6 @@
 //!  datagram <─ arena <─ transport (SRTP sealed in place) <─ slot (SSRC, seq, timestamp, picture id rewritten)
 //! ```
 
+pub mod sdp;
+pub mod transport;
 pub mod types;
