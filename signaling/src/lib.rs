@@ -2,6 +2,9 @@
 //!
 //! Nothing here knows how media is carried. The media plane is reached through [`media::MediaPlane`] alone.
 
+pub mod calls;
 pub mod ids;
 pub mod media;
 pub mod protocol;
+pub mod service;
+pub mod store;

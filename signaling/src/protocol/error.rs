@@ -65,7 +65,11 @@ pub struct WireError {
 impl WireError {
     /// An error that waiting does not heal.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after_ms: 0 }
+        Self {
+            code,
+            message: message.into(),
+            retry_after_ms: 0,
+        }
     }
 }
 

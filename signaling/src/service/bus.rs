@@ -1,0 +1,110 @@
+//! What the service tells the rest of the process after a commit.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::ids::{CallId, ChatId, DeviceId, UserId};
+use crate::protocol::{CallUpdated, MediaSource, RealtimeBody};
+
+/// Messages kept for a receiver that lags behind. One that lags further loses the oldest: outbox hints are healed by
+/// its two-second query, live rooms by a fresh roster.
+const BUS_CAPACITY: usize = 4096;
+
+/// A hint or an ephemeral event. Published after the commit, never before; losing one loses no state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BusMessage {
+    /// These users have new events in their outbox.
+    Outbox {
+        /// Whose connections should read.
+        users: Vec<UserId>,
+    },
+    /// To all tabs of these users.
+    ToUsers {
+        /// Whose.
+        users: Vec<UserId>,
+        /// What.
+        body: RealtimeBody,
+    },
+    /// To the seats of a call.
+    ToCall {
+        /// Which.
+        call: CallId,
+        /// Not to this one.
+        except: Option<UserId>,
+        /// What.
+        body: RealtimeBody,
+    },
+    /// `call_updated` for the members of a chat, each with their own part in the call. The receiver keeps only the newest
+    /// per (user, chat) and sends at most one a second.
+    ChatCall {
+        /// Where.
+        chat: ChatId,
+        /// To whom what.
+        bodies: Vec<(UserId, CallUpdated)>,
+    },
+    /// This tab does not hold a seat any more: its media must be detached.
+    SeatFreed {
+        /// Of which call.
+        call: CallId,
+        /// Whose seat.
+        user: UserId,
+        /// Which tab had it.
+        device: DeviceId,
+    },
+    /// A moderator muted (or lifted): the media plane must drop (or let through) this source.
+    Blocked {
+        /// In which call.
+        call: CallId,
+        /// Whose.
+        user: UserId,
+        /// What.
+        source: MediaSource,
+        /// true: drop it.
+        blocked: bool,
+    },
+    /// The call is over: its media room must be closed.
+    CallOver {
+        /// Which.
+        call: CallId,
+    },
+}
+
+/// Where hints go. In this process now; several nodes later.
+pub trait Bus: Send + Sync + 'static {
+    /// Hands one message on. Must not block.
+    fn publish(&self, message: BusMessage);
+}
+
+/// The bus of one process.
+#[derive(Debug)]
+pub struct LocalBus {
+    sender: broadcast::Sender<Arc<BusMessage>>,
+}
+
+impl LocalBus {
+    /// An empty bus.
+    pub fn new() -> Self {
+        Self {
+            sender: broadcast::Sender::new(BUS_CAPACITY),
+        }
+    }
+
+    /// Everything published from now on, in order.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<BusMessage>> {
+        self.sender.subscribe()
+    }
+}
+
+impl Default for LocalBus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bus for LocalBus {
+    fn publish(&self, message: BusMessage) {
+        // Without receivers nobody needs to know.
+        let _ = self.sender.send(Arc::new(message));
+    }
+}

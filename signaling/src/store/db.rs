@@ -1,0 +1,376 @@
+//! One way to speak to two databases.
+//!
+//! A query is written once, in the words both understand (`$1` placeholders), with a few marks that mean something on
+//! Postgres only and are removed for SQLite: `ms(column)` and `ts($n)` turn `TIMESTAMPTZ` into epoch milliseconds and back
+//! (functions made by the first migration; SQLite keeps the milliseconds as they are), `::jsonb` and `::text` convert
+//! metadata, `FOR UPDATE` locks rows (SQLite has one writer). An own enum was taken instead of `sqlx::Any` because
+//! `Any` hides the constraint that a violation names, which here decides between `exists` and `BUSY_SELF`.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+
+use super::StoreError;
+
+/// Connections to Postgres. A command holds one for a few milliseconds; more only move the queue into the database.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// Readers of an SQLite file; the writer is one and apart.
+const SQLITE_READERS: u32 = 4;
+/// How long a command waits for a connection before it is answered with `UNAVAILABLE`.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A parameter of a query.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Text(Option<String>),
+    Int(Option<i64>),
+    Bool(bool),
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+/// `args![a, b]`: the parameters of a query, each through `Into<Value>`.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::db::Value::from($value)),*] };
+}
+pub(crate) use args;
+
+/// A row of either database.
+pub(crate) enum Row {
+    Postgres(PgRow),
+    Sqlite(SqliteRow),
+}
+
+macro_rules! getter {
+    ($(#[$doc:meta])* $name:ident -> $type:ty) => {
+        $(#[$doc])*
+        pub(crate) fn $name(&self, column: &'static str) -> Result<$type, StoreError> {
+            match self {
+                Self::Postgres(row) => row.try_get(column),
+                Self::Sqlite(row) => row.try_get(column),
+            }
+            .map_err(|error| StoreError::Query(format!("column {column}: {error}")))
+        }
+    };
+}
+
+impl Row {
+    getter!(text -> String);
+    getter!(opt_text -> Option<String>);
+    getter!(int -> i64);
+    getter!(opt_int -> Option<i64>);
+    getter!(bool -> bool);
+}
+
+/// The pools.
+#[derive(Clone, Debug)]
+pub(crate) enum Db {
+    Postgres(PgPool),
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+}
+
+impl Db {
+    /// Connects to `postgres://...` or `sqlite:path`; the file is made when missing.
+    pub(crate) async fn connect(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let pool = PgPoolOptions::new()
+                .max_connections(POSTGRES_CONNECTIONS)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect(url)
+                .await
+                .map_err(unavailable)?;
+            return Ok(Self::Postgres(pool));
+        }
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            return Err(StoreError::Url(url.to_owned()));
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let options = SqliteConnectOptions::new()
+            .filename(Path::new(path))
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(ACQUIRE_TIMEOUT);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.clone())
+            .await
+            .map_err(unavailable)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.pragma("query_only", "true"))
+            .await
+            .map_err(unavailable)?;
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    /// Begins a transaction that may write.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await.map_err(unavailable)?),
+            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?),
+        })
+    }
+
+    /// Rows of a query that changes nothing, outside any transaction.
+    pub(crate) async fn fetch_all(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Postgres(pool) => {
+                let rows = sqlx::query_with(sql, postgres_arguments(values)?)
+                    .fetch_all(pool)
+                    .await
+                    .map_err(failed)?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+            Self::Sqlite { readers, .. } => {
+                let query = sqlx::query_with(AssertSqlSafe(for_sqlite(sql)), sqlite_arguments(values)?);
+                let rows = query.fetch_all(readers).await.map_err(failed)?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+        }
+    }
+
+    /// The first row of a query that changes nothing.
+    pub(crate) async fn fetch_optional(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+}
+
+/// A transaction. Dropped without [`Tx::commit`] it is rolled back.
+pub(crate) enum Tx {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows it changed.
+    pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
+        match self {
+            Self::Postgres(tx) => {
+                let done = sqlx::query_with(sql, postgres_arguments(values)?)
+                    .execute(&mut **tx)
+                    .await;
+                Ok(done.map_err(failed)?.rows_affected())
+            }
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(AssertSqlSafe(for_sqlite(sql)), sqlite_arguments(values)?);
+                Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected())
+            }
+        }
+    }
+
+    /// All rows.
+    pub(crate) async fn fetch_all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Postgres(tx) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                let rows = query.fetch_all(&mut **tx).await.map_err(failed)?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(AssertSqlSafe(for_sqlite(sql)), sqlite_arguments(values)?);
+                let rows = query.fetch_all(&mut **tx).await.map_err(failed)?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+        }
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn fetch_optional(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+
+    /// The database's clock, epoch milliseconds. Read after the locks are held, so that the stamps of one call never
+    /// run backwards: a transaction's own `now()` would be from before it waited.
+    pub(crate) async fn now_ms(&mut self) -> Result<i64, StoreError> {
+        let sql = match self {
+            Self::Postgres(_) => "SELECT ms(clock_timestamp()) AS now",
+            Self::Sqlite(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
+        };
+        match self.fetch_optional(sql, Vec::new()).await? {
+            Some(row) => row.int("now"),
+            None => Err(StoreError::Query("the clock gave no row".into())),
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.commit().await,
+            Self::Sqlite(tx) => tx.commit().await,
+        }
+        .map_err(failed)
+    }
+}
+
+fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, StoreError> {
+    use sqlx::Arguments as _;
+    let mut arguments = PgArguments::default();
+    for value in values {
+        match value {
+            Value::Text(value) => arguments.add(value),
+            Value::Int(value) => arguments.add(value),
+            Value::Bool(value) => arguments.add(value),
+        }
+        .map_err(|error| StoreError::Query(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
+    use sqlx::Arguments as _;
+    let mut arguments = SqliteArguments::default();
+    for value in values {
+        match value {
+            Value::Text(value) => arguments.add(value),
+            Value::Int(value) => arguments.add(value),
+            Value::Bool(value) => arguments.add(value),
+        }
+        .map_err(|error| StoreError::Query(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+/// Removes what only Postgres understands.
+fn for_sqlite(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut word = true; // whether an identifier may begin here
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        if word && let Some((inner, after)) = call_of(rest) {
+            out.push_str(inner);
+            rest = after;
+            word = false;
+            continue;
+        }
+        word = !(first.is_alphanumeric() || first == '_');
+        out.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+    for mark in ["::jsonb", "::text", " FOR UPDATE SKIP LOCKED", " FOR UPDATE"] {
+        if out.contains(mark) {
+            out = out.replace(mark, "");
+        }
+    }
+    out
+}
+
+/// `ms(x)rest` or `ts(x)rest` -> (`x`, `rest`). The argument holds no parenthesis.
+fn call_of(sql: &str) -> Option<(&str, &str)> {
+    let inner = sql.strip_prefix("ms(").or_else(|| sql.strip_prefix("ts("))?;
+    inner.split_once(')')
+}
+
+fn unavailable(error: sqlx::Error) -> StoreError {
+    match failed(error) {
+        StoreError::Query(text) => StoreError::Unavailable(text),
+        error => error,
+    }
+}
+
+/// Sorts the database's errors: a constraint that was violated, a conflict that is worth another try, a connection that is
+/// gone, and the rest.
+fn failed(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(cause) => {
+            let code = cause.code().unwrap_or(Cow::Borrowed(""));
+            match code.as_ref() {
+                // Postgres: serialization_failure, deadlock_detected, lock_not_available.
+                "40001" | "40P01" | "55P03" => StoreError::Busy,
+                // Postgres: admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections.
+                "57P01" | "57P02" | "57P03" | "53300" => StoreError::Unavailable(cause.to_string()),
+                // SQLite: SQLITE_BUSY, SQLITE_LOCKED, and SQLITE_BUSY_SNAPSHOT.
+                "5" | "6" | "517" => StoreError::Busy,
+                _ if cause.is_unique_violation() => {
+                    StoreError::Exists(cause.constraint().map_or_else(|| cause.to_string(), str::to_owned))
+                }
+                _ if cause.is_foreign_key_violation() => StoreError::NotFound("a row that is referred to"),
+                _ => StoreError::Query(error.to_string()),
+            }
+        }
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            StoreError::Unavailable(error.to_string())
+        }
+        _ => StoreError::Query(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_removed_for_sqlite_and_names_that_look_alike_stay() {
+        assert_eq!(
+            for_sqlite("SELECT ms(c.created_at) AS at, items(1), x::text FROM calls c WHERE at < ts($2) FOR UPDATE"),
+            "SELECT c.created_at AS at, items(1), x FROM calls c WHERE at < $2"
+        );
+        assert_eq!(for_sqlite("VALUES ($1, ts($2), $3::jsonb)"), "VALUES ($1, $2, $3)");
+    }
+
+    #[tokio::test]
+    async fn a_url_of_another_database_is_refused_by_name() {
+        let error = Db::connect("mysql://x").await.err();
+        assert!(matches!(error, Some(StoreError::Url(url)) if url == "mysql://x"));
+    }
+}
