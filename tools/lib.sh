@@ -103,7 +103,7 @@ npm_install() {
 # web_build: builds the page that the server embeds, skipped when no source of it changed.
 web_build() {
     npm_install web-client
-    if unchanged target/web-client.built web-client && [ -d web-client/packages/app/dist ]; then
+    if unchanged target/web-client.built web-client && [ -f web-client/dist/index.html ]; then
         return
     fi
     mkdir -p target
