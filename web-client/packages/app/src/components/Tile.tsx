@@ -1,0 +1,74 @@
+import type { PauseReason, RosterEntry } from "@ringhall/core";
+import { useEffect, useRef } from "preact/hooks";
+import { t } from "../i18n/index.ts";
+import { Avatar } from "./Avatar.tsx";
+import { Icon } from "./Icon.tsx";
+
+interface Props {
+  entry: RosterEntry;
+  source: "camera" | "screen";
+  self: boolean;
+  stream: MediaStream | null;
+  /** The person has it on. */
+  live: boolean;
+  paused: PauseReason | null;
+  muted: boolean;
+  speaking: boolean;
+}
+
+export function Tile({ entry, source, self, stream, live, paused, muted, speaking }: Props) {
+  const { id, name, avatar, status } = entry;
+  const picture = live && stream !== null;
+  const screen = source === "screen";
+  const ringing = status === "invited" || status === "ringing";
+  return (
+    <figure
+      class={`tile tile-${source} ${speaking && !screen ? "tile-speaking" : ""} ${self && !screen ? "tile-mirror" : ""} ${ringing ? "tile-ringing" : ""}`}
+      data-testid="tile"
+      data-user-id={id}
+      data-source={source}
+      data-muted={String(muted)}
+      data-self={String(self)}
+    >
+      {picture && <Video stream={stream} />}
+      {!picture && (
+        <div class="tile-empty">
+          <Avatar id={id} name={name} url={avatar} size="large" />
+        </div>
+      )}
+      {picture && paused === "bandwidth" && <p class="tile-note">{t("tile.slow")}</p>}
+      {status === "reconnecting" && <p class="tile-note">{t("tile.reconnecting")}</p>}
+      {ringing && <p class="tile-note">{t("tile.invited")}</p>}
+      <figcaption class="tile-name">
+        {!screen && !ringing && muted && (
+          <span class="tile-muted" title={t("tile.muted", { name })}>
+            <Icon name="micOff" />
+            <span class="visually-hidden">{t("tile.muted", { name })}</span>
+          </span>
+        )}
+        <span>{caption(name, screen, self)}</span>
+      </figcaption>
+    </figure>
+  );
+}
+
+function caption(name: string, screen: boolean, self: boolean): string {
+  if (screen) return self ? t("tile.yourScreen") : t("tile.screenOf", { name });
+  return self ? t("common.youSuffix", { name }) : name;
+}
+
+function Video({ stream }: { stream: MediaStream }) {
+  const element = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    const video = element.current;
+    if (!video) return undefined;
+    video.srcObject = stream;
+    void video.play().catch(() => {
+      // A muted video may always play; what is left is a removal while it starts.
+    });
+    return () => {
+      video.srcObject = null;
+    };
+  }, [stream]);
+  return <video ref={element} autoplay playsInline muted />;
+}

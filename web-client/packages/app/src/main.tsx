@@ -1,0 +1,23 @@
+import { render } from "preact";
+import { App } from "./components/App.tsx";
+import { lang } from "./i18n/index.ts";
+import { audioState, unlockOnGesture } from "./sound/context.ts";
+import { ringing, startRinger } from "./sound/ringer.ts";
+import { call, callView, client, startClient, watchNetwork } from "./state/app.ts";
+import { session } from "./state/auth.ts";
+import { applyTheme } from "./state/theme.ts";
+import { publishSupport } from "./support.ts";
+import "./state/ended.ts";
+import "./state/notices.ts";
+import "./styles/index.css";
+
+document.documentElement.lang = lang.value;
+applyTheme();
+unlockOnGesture();
+startRinger();
+watchNetwork();
+publishSupport({ client, call, callView, audioState, ringing });
+if (session.value) void startClient();
+
+const root = document.getElementById("app");
+if (root) render(<App />, root);

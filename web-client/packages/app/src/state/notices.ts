@@ -1,0 +1,79 @@
+import { type CallSession, type EventBody, type RinghallClient, RinghallError } from "@ringhall/core";
+import { type Key, t } from "../i18n/index.ts";
+import { playTone } from "../sound/tones.ts";
+import { chats, me, onClient } from "./app.ts";
+import { toast } from "./toasts.ts";
+
+/** Says in words why something did not work. Everything a person starts ends here when it fails. */
+export function tellError(error: unknown): void {
+  const code = error instanceof RinghallError ? error.code : "INTERNAL";
+  toast(t(`error.${code}` satisfies Key), "bad");
+}
+
+/** Reasons of an end that a person should be told, beyond that it is over. */
+const END_REASONS: Partial<Record<string, Key>> = {
+  connection_lost: "toast.connectionLost",
+  media_failed: "toast.mediaFailed",
+  server_lost: "toast.serverLost",
+  max_duration: "toast.maxDuration",
+};
+
+function onEvent(client: RinghallClient, event: EventBody, rang: ReadonlySet<string>): void {
+  switch (event.op) {
+    case "call_rejected": {
+      if (event.d.userId === me.value?.id) return;
+      const key: Key = `toast.${event.d.reason}`;
+      toast(t(key, { name: event.d.userName }), "bad");
+      playTone("declined");
+      return;
+    }
+    case "call_missed":
+      toast(t("toast.missed", { name: event.d.initiator.name }));
+      return;
+    case "call_answered_elsewhere":
+      if (rang.has(event.d.callId) && event.d.device !== client.device) toast(t("toast.elsewhere"));
+      return;
+    case "call_ended": {
+      const key = END_REASONS[event.d.reason];
+      if (key && chats.value.some(({ id }) => id === event.d.chatId)) toast(t(key), "bad");
+      return;
+    }
+  }
+}
+
+function onSession(session: CallSession): void {
+  let answered = session.view.talkingSince !== null;
+  session.on("change", (view) => {
+    if (!answered && view.talkingSince !== null && view.outgoing) playTone("accepted");
+    answered ||= view.talkingSince !== null;
+  });
+  session.on("problem", ({ source, problem }) => {
+    if (source !== "screenAudio") toast(t(`device.${source}.${problem}`), "bad");
+  });
+  session.on("mutedByModerator", ({ by, muted }) => {
+    toast(t(muted ? "toast.mutedBy" : "toast.unmutedBy", { name: by.name }));
+  });
+  session.on("refused", tellError);
+}
+
+onClient((client) => {
+  /** Calls that this tab showed ringing. */
+  const rang = new Set<string>();
+  client.on("state", ({ incoming }) => {
+    for (const { callId } of incoming) rang.add(callId);
+  });
+  client.on("event", (event) => onEvent(client, event, rang));
+  client.on("call", (session) => {
+    if (session) onSession(session);
+  });
+  client.on("realtime", (event) => {
+    // In a large call people come and go all the time; a direct call has its own words for it.
+    const chat = chats.value.find(({ id }) => id === client.call?.view.chatId);
+    if (chat?.type === "direct" || !("callId" in event.d) || event.d.callId !== client.call?.callId) return;
+    if (event.op === "call_participant_joined" && event.d.userId !== me.value?.id) {
+      if (client.call.view.talkingSince !== null) toast(t("toast.joined", { name: event.d.userName }));
+    } else if (event.op === "call_participant_left" && event.d.status === "left" && event.d.userId !== me.value?.id) {
+      toast(t("toast.left", { name: event.d.userName }));
+    }
+  });
+});

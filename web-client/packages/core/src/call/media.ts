@@ -1,0 +1,239 @@
+import type { Clock } from "../clock.ts";
+import { RinghallError } from "../errors.ts";
+import type { LinkState, MediaLink, OpenLink, Slot } from "../media/link.ts";
+import { PathWatch } from "../media/path.ts";
+import { type Assignment, assignSlots, type WantedTile } from "../media/slots.ts";
+import type { Command, IceServer, MediaAnswer, MediaSource } from "../protocol/index.ts";
+
+export interface CallMediaOptions {
+  callId: string;
+  clock: Clock;
+  openLink: OpenLink;
+  ice: () => readonly IceServer[];
+  /** Sends a command that is not repeated over a reconnect. */
+  send: (command: Command) => Promise<unknown>;
+  /** What is sent now; asked for whenever a connection is made. */
+  tracks: () => ReadonlyMap<MediaSource, MediaStreamTrack>;
+  onState: (up: boolean) => void;
+  /** The receive slots are others than before. */
+  onSlots: (slots: readonly Slot[]) => void;
+  /** The server will not have this offer, and asking again does not help. */
+  onRefused: (error: RinghallError) => void;
+}
+
+/** A restart that has not healed the path in this time is followed by the next step. */
+const HEAL_MS = 2_000;
+/** A new connection needs DTLS too. */
+const REBUILD_MS = 5_000;
+/** Restarts before the connection is made anew. */
+const RESTARTS = 2;
+/** Tiles appear in bursts (a join, a resize); one message says them all. */
+const INTENTS_DEBOUNCE_MS = 80;
+/** A silence shorter than this is healed without being shown. */
+const SHOW_LOST_MS = 1_200;
+
+/** One call's media: negotiates once, asks for what is visible, notices a dead path and heals it. */
+export class CallMedia {
+  #link: MediaLink | null = null;
+  #watch: PathWatch | null = null;
+  #pending: { offerId: string; restart: boolean } | null = null;
+  #answered = false;
+  #up = false;
+  #healing = 0;
+  #wanted: readonly WantedTile[] = [];
+  #assignment: Assignment = new Map();
+  #cancelHeal: (() => void) | null = null;
+  #cancelShow: (() => void) | null = null;
+  #cancelIntents: (() => void) | null = null;
+  #ended = false;
+
+  constructor(private readonly options: CallMediaOptions) {}
+
+  get link(): MediaLink | null {
+    return this.#link;
+  }
+
+  /** Makes a connection and offers it. */
+  start(): void {
+    this.#build();
+  }
+
+  /** The WebSocket is back: whatever got lost with the old one is said again. */
+  reconnected(): void {
+    if (this.#ended || !this.#link) return;
+    if (!this.#answered) this.#build();
+    else if (this.#pending || !this.#up) this.#restart();
+    this.#sendIntents();
+  }
+
+  /** The network changed under us. */
+  networkChanged(): void {
+    if (!this.#ended && this.#answered) this.#restart();
+  }
+
+  async answer(answer: MediaAnswer): Promise<void> {
+    const { offerId, sdp, ufrag, pwd } = answer;
+    if (this.#ended || offerId !== this.#pending?.offerId || !this.#link) return;
+    const link = this.#link;
+    this.#pending = null;
+    if (sdp) {
+      await link.accept({ sdp });
+      this.#answered = true;
+      this.#sendIntents();
+    } else if (ufrag && pwd) await link.accept({ ufrag, pwd });
+  }
+
+  setTrack(source: MediaSource, track: MediaStreamTrack | null): void {
+    void this.#link?.setTrack(source, track);
+  }
+
+  setLayers(source: MediaSource, active: readonly boolean[]): void {
+    void this.#link?.setLayers(source, active);
+  }
+
+  /** What the page shows now. */
+  want(tiles: readonly WantedTile[]): void {
+    this.#wanted = tiles;
+    this.#cancelIntents ??= this.options.clock.after(INTENTS_DEBOUNCE_MS, () => this.#sendIntents());
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#cancelHeal?.();
+    this.#cancelShow?.();
+    this.#cancelIntents?.();
+    this.#watch?.stop();
+    this.#link?.close();
+    this.#link = null;
+  }
+
+  #build(): void {
+    this.#watch?.stop();
+    this.#watch = null;
+    this.#link?.close();
+    this.#answered = false;
+    this.#assignment = new Map();
+    const link = this.options.openLink(this.options.ice(), (state) => {
+      if (link === this.#link) this.#linkState(state);
+    });
+    this.#link = link;
+    for (const [source, track] of this.options.tracks()) void link.setTrack(source, track);
+    const offerId = crypto.randomUUID();
+    this.#pending = { offerId, restart: false };
+    void this.#offer(link, offerId);
+  }
+
+  async #offer(link: MediaLink, offerId: string): Promise<void> {
+    const { sdp, mids } = await link.offer();
+    if (this.#ended || link !== this.#link) return;
+    this.options.onSlots(link.slots);
+    const { callId } = this.options;
+    await this.#send({ op: "media_offer", d: { callId, offerId, sdp, mids } }, offerId);
+  }
+
+  #restart(): void {
+    const link = this.#link;
+    if (!link || !this.#answered) return;
+    const offerId = crypto.randomUUID();
+    this.#pending = { offerId, restart: true };
+    void link
+      .restart()
+      .then(({ ufrag, pwd }) => {
+        if (this.#ended || link !== this.#link || this.#pending?.offerId !== offerId) return undefined;
+        return this.#send({ op: "media_offer", d: { callId: this.options.callId, offerId, ufrag, pwd } }, offerId);
+      })
+      .catch(() => this.#heal());
+  }
+
+  async #send(command: Command, offerId: string): Promise<void> {
+    try {
+      await this.options.send(command);
+    } catch (error) {
+      if (this.#ended || this.#pending?.offerId !== offerId) return;
+      const { code, retryAfterMs } = error instanceof RinghallError ? error : { code: "INTERNAL", retryAfterMs: 0 };
+      // Said again when the WebSocket is back.
+      if (code === "OFFLINE") return;
+      if (this.#pending.restart) {
+        // The server does not know this connection any more: only a new one helps.
+        this.#healing = RESTARTS;
+        this.#heal();
+      } else if (code === "UNAVAILABLE" || code === "RATE_LIMITED" || code === "TIMEOUT") {
+        this.#cancelHeal?.();
+        this.#cancelHeal = this.options.clock.after(Math.max(retryAfterMs, 1_000), () => this.#build());
+      } else if (error instanceof RinghallError) this.options.onRefused(error);
+    }
+  }
+
+  #linkState(state: LinkState): void {
+    if (this.#ended) return;
+    if (state === "connected") {
+      this.#watch ??= new PathWatch(
+        this.options.clock,
+        () => this.#link?.activity() ?? Promise.resolve(0),
+        (alive) => (alive ? this.#alive() : this.#silent()),
+      );
+      this.#alive();
+    } else if (state === "disconnected") this.#silent();
+    else if (state === "failed") {
+      this.#lost();
+      this.#build();
+      this.#healing = RESTARTS;
+      this.#later(REBUILD_MS);
+    }
+  }
+
+  #alive(): void {
+    this.#healing = 0;
+    this.#cancelHeal?.();
+    this.#cancelHeal = null;
+    this.#cancelShow?.();
+    this.#cancelShow = null;
+    if (!this.#up) {
+      this.#up = true;
+      this.options.onState(true);
+    }
+  }
+
+  #silent(): void {
+    this.#cancelShow ??= this.options.clock.after(SHOW_LOST_MS, () => this.#lost());
+    if (!this.#cancelHeal) this.#heal();
+  }
+
+  #lost(): void {
+    this.#cancelShow?.();
+    this.#cancelShow = null;
+    if (!this.#up) return;
+    this.#up = false;
+    this.options.onState(false);
+  }
+
+  /** The next step against a dead path: restarts first, then a new connection in the same seat. */
+  #heal(): void {
+    if (this.#ended) return;
+    this.#healing += 1;
+    if (this.#healing <= RESTARTS) {
+      this.#restart();
+      this.#later(HEAL_MS);
+    } else {
+      this.#lost();
+      this.#build();
+      this.#later(REBUILD_MS);
+    }
+  }
+
+  #later(ms: number): void {
+    this.#cancelHeal?.();
+    this.#cancelHeal = this.options.clock.after(ms, () => this.#heal());
+  }
+
+  #sendIntents(): void {
+    this.#cancelIntents?.();
+    this.#cancelIntents = null;
+    if (this.#ended || !this.#answered || !this.#link) return;
+    const { assignment, intents } = assignSlots(this.#assignment, this.#wanted, this.#link.slots);
+    this.#assignment = assignment;
+    this.options.send({ op: "intents", d: { callId: this.options.callId, slots: intents } }).catch(() => {
+      // Lost with the connection: reconnected() says them again.
+    });
+  }
+}

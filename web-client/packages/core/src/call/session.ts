@@ -1,0 +1,297 @@
+import type { Clock } from "../clock.ts";
+import { Emitter } from "../emitter.ts";
+import { type DeviceProblem, RinghallError } from "../errors.ts";
+import type { Devices } from "../media/devices.ts";
+import type { OpenLink, Slot } from "../media/link.ts";
+import type { WantedTile } from "../media/slots.ts";
+import type {
+  Binding,
+  CallType,
+  Command,
+  EventBody,
+  IceServer,
+  JoinCallResult,
+  MediaSource,
+  RealtimeBody,
+  RosterEntry,
+  User,
+  UserId,
+} from "../protocol/index.ts";
+import { LocalMedia } from "./local.ts";
+import { CallMedia } from "./media.ts";
+import { type CallEnd, type CallInput, type CallPhase, newCall, phaseOf, step } from "./model.ts";
+import { remove, replaceRoster, upsert } from "./roster.ts";
+
+/** What a page shows of a call; a new object whenever anything in it changes. */
+export interface CallView {
+  callId: string;
+  chatId: string;
+  type: CallType;
+  outgoing: boolean;
+  phase: CallPhase;
+  /** Everybody in the call and everybody rung, in a stable order. */
+  participants: readonly RosterEntry[];
+  /** Loudest first. */
+  speakers: readonly UserId[];
+  bindings: readonly Binding[];
+  mic: boolean;
+  camera: boolean;
+  screen: boolean;
+  /** The moderator who muted this person's microphone. */
+  mutedBy: UserId | null;
+  problems: Readonly<Partial<Record<MediaSource, DeviceProblem>>>;
+  /** `Date.now()` of the first answer; null while ringing. */
+  talkingSince: number | null;
+  end: CallEnd | null;
+}
+
+export interface CallSessionEvents {
+  change: CallView;
+  /** The slots' streams are others than before. */
+  slots: readonly Slot[];
+  problem: { source: MediaSource; problem: DeviceProblem };
+  reaction: { userId: UserId; emoji: string };
+  mutedByModerator: { by: User; muted: boolean };
+  refused: RinghallError;
+  ended: CallEnd;
+}
+
+export interface CallSessionOptions {
+  callId: string;
+  chatId: string;
+  type: CallType;
+  outgoing: boolean;
+  me: UserId;
+  device: string;
+  clock: Clock;
+  devices: Devices;
+  openLink: OpenLink;
+  ice: () => readonly IceServer[];
+  send: <T>(command: Command, options?: { keep: boolean }) => Promise<T>;
+}
+
+/** This tab's part in one call. Owns its timers, tracks and connection, and ends them together. */
+export class CallSession extends Emitter<CallSessionEvents> {
+  readonly callId: string;
+  readonly local: LocalMedia;
+  readonly media: CallMedia;
+  #options: CallSessionOptions;
+  #model;
+  #view: CallView;
+
+  constructor(options: CallSessionOptions) {
+    super();
+    this.#options = options;
+    this.callId = options.callId;
+    this.#model = newCall(options.outgoing);
+    this.#view = {
+      callId: options.callId,
+      chatId: options.chatId,
+      type: options.type,
+      outgoing: options.outgoing,
+      phase: phaseOf(this.#model),
+      participants: [],
+      speakers: [],
+      bindings: [],
+      mic: false,
+      camera: false,
+      screen: false,
+      mutedBy: null,
+      problems: {},
+      talkingSince: null,
+      end: null,
+    };
+    this.local = new LocalMedia(options.devices, {
+      onTrack: (source, track) => this.media.setTrack(source, track),
+      announce: (source, on) => void this.#announce(source, on),
+      onChange: () => this.#localChanged(),
+      onProblem: (source, problem) => {
+        this.#patch({ problems: { ...this.#view.problems, [source]: problem } });
+        this.emit("problem", { source, problem });
+      },
+    });
+    this.media = new CallMedia({
+      callId: options.callId,
+      clock: options.clock,
+      openLink: options.openLink,
+      ice: options.ice,
+      send: (command) => options.send(command, { keep: false }),
+      tracks: () => this.local.tracks(),
+      onState: (up) => this.#step({ type: "media", up }),
+      onSlots: (slots) => this.emit("slots", slots),
+      onRefused: (error) => this.emit("refused", error),
+    });
+  }
+
+  get view(): CallView {
+    return this.#view;
+  }
+
+  /** The seat is ours: connects media, and opens the devices meanwhile. Without any device one still hears and sees. */
+  start({ mic, camera }: { mic: boolean; camera: boolean }): void {
+    this.media.start();
+    if (mic) void this.local.setMic(true);
+    else void this.#announce("mic", false);
+    if (camera) void this.local.setCamera(true);
+  }
+
+  /** The picture or sound that a participant's source has in this page, if a slot carries it. */
+  stream(userId: UserId, source: MediaSource): MediaStream | null {
+    if (userId === this.#options.me) return this.local.stream(source);
+    const binding = this.#view.bindings.find((slot) => slot.userId === userId && slot.source === source);
+    return this.media.link?.slots.find((slot) => slot.mid === binding?.mid)?.stream ?? null;
+  }
+
+  want(tiles: readonly WantedTile[]): void {
+    this.media.want(tiles);
+  }
+
+  /** Leaves; ends here at once, whatever the network does. In a direct chat that ends the call. */
+  leave(): void {
+    if (this.#model.end) return;
+    this.#tell({ op: "leave_call", d: { callId: this.callId } });
+    this.finish({ how: "left" });
+  }
+
+  /** Ends it for everybody: a moderator's command, or the starter's while it rings. */
+  endForAll(): void {
+    if (this.#model.end) return;
+    this.#tell({ op: "end_call", d: { callId: this.callId } });
+    this.finish({ how: "left" });
+  }
+
+  /** The WebSocket is back. The server is told that the seat is still wanted, and says if the call went on without us. */
+  async reconnected(): Promise<void> {
+    if (this.#model.end) return;
+    try {
+      const { outcome, status } = await this.#options.send<JoinCallResult>({
+        op: "join_call",
+        d: { callId: this.callId },
+      });
+      if (outcome === "noop" && status !== "ringing" && status !== "ongoing") {
+        return this.finish({ how: "over", status });
+      }
+    } catch (error) {
+      if (error instanceof RinghallError && ["GONE", "NOT_FOUND"].includes(error.code)) {
+        return this.finish({ how: "over" });
+      }
+      if (error instanceof RinghallError && error.code === "ANSWERED_ELSEWHERE") return this.finish({ how: "moved" });
+      if (error instanceof RinghallError && error.code === "KICKED") return this.finish({ how: "kicked" });
+    }
+    if (!this.#model.end) {
+      this.media.reconnected();
+      this.local.announceAll();
+    }
+  }
+
+  handleEvent(event: EventBody): void {
+    if (event.op === "call_accepted" && event.d.userId !== this.#options.me) this.#answered();
+    else if (event.op === "call_ended") {
+      const { status, reason, duration, endedBy, userName } = event.d;
+      const by = endedBy ? { by: { id: endedBy, name: userName ?? "" } } : {};
+      this.finish({ how: "over", status, reason, duration, ...by });
+    } else if (event.op === "kicked") this.finish({ how: "kicked", by: event.d.by });
+    else if (event.op === "seat_moved" && event.d.device !== this.#options.device) this.finish({ how: "moved" });
+  }
+
+  handleRealtime(event: RealtimeBody): void {
+    if (this.#model.end) return;
+    switch (event.op) {
+      case "media_answer":
+        this.media.answer(event.d).catch(() => this.media.reconnected());
+        break;
+      case "bindings":
+        this.#patch({ bindings: event.d.slots });
+        break;
+      case "roster":
+        this.#patch({ participants: replaceRoster(this.#view.participants, event.d.participants), type: event.d.type });
+        if (event.d.status === "ongoing") this.#answered(event.d.startedAt);
+        break;
+      case "call_participant_joined":
+      case "participant_updated":
+        this.#patch({ participants: upsert(this.#view.participants, event.d.participant) });
+        if (event.op === "call_participant_joined" && event.d.userId !== this.#options.me) this.#answered();
+        if (event.d.userId === this.#options.me) this.#patch({ mutedBy: event.d.participant.sources.mutedBy });
+        break;
+      case "call_participant_left":
+        this.#patch({ participants: remove(this.#view.participants, event.d.userId) });
+        break;
+      case "call_ringing":
+        this.#step({ type: "rung" });
+        break;
+      case "speakers":
+        this.#patch({ speakers: event.d.users });
+        break;
+      case "layers":
+        this.media.setLayers(event.d.source, event.d.active);
+        break;
+      case "muted":
+        if (event.d.muted) this.local.forceOff(event.d.source);
+        if (event.d.source === "mic") this.#patch({ mutedBy: event.d.muted ? event.d.by.id : null });
+        this.emit("mutedByModerator", { by: event.d.by, muted: event.d.muted });
+        break;
+      case "reaction":
+        this.emit("reaction", { userId: event.d.userId, emoji: event.d.emoji });
+        break;
+    }
+  }
+
+  /** Ends this tab's part: tracks stop and the connection closes before this returns. */
+  finish(end: CallEnd): void {
+    if (this.#model.end) return;
+    this.local.end();
+    this.media.end();
+    this.#step({ type: "ended", end });
+    this.emit("ended", end);
+  }
+
+  async #announce(source: MediaSource, on: boolean): Promise<void> {
+    if (this.#model.end) return;
+    try {
+      await this.#options.send({ op: on ? "unmute" : "mute", d: { callId: this.callId, source } });
+    } catch (error) {
+      // A moderator's mute stands: what the page shows must be what the others hear.
+      if (on && error instanceof RinghallError && error.code === "FORBIDDEN") {
+        this.local.forceOff(source);
+        this.emit("refused", error);
+      }
+    }
+  }
+
+  #tell(command: Command): void {
+    this.#options.send(command).catch(() => {
+      // The server ends an abandoned seat by its own deadline.
+    });
+  }
+
+  #answered(startedAt: string | null = null): void {
+    if (this.#view.talkingSince === null) {
+      const started = startedAt ? Date.parse(startedAt) : Number.NaN;
+      // A server clock ahead of ours must not show a negative duration.
+      this.#patch({ talkingSince: Number.isNaN(started) ? Date.now() : Math.min(started, Date.now()) });
+    }
+    this.#step({ type: "answered" });
+  }
+
+  #localChanged(): void {
+    if (this.#model.end) return;
+    const problems = { ...this.#view.problems };
+    const [mic, camera, screen] = [this.local.isOn("mic"), this.local.isOn("camera"), this.local.isOn("screen")];
+    if (mic) delete problems.mic;
+    if (camera) delete problems.camera;
+    if (screen) delete problems.screen;
+    this.#patch({ mic, camera, screen, problems });
+  }
+
+  #step(input: CallInput): void {
+    const next = step(this.#model, input);
+    if (next === this.#model) return;
+    this.#model = next;
+    this.#patch({ phase: phaseOf(next), end: next.end });
+  }
+
+  #patch(change: Partial<CallView>): void {
+    this.#view = { ...this.#view, ...change };
+    this.emit("change", this.#view);
+  }
+}

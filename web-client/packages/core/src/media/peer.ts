@@ -1,0 +1,135 @@
+import type { IceServer, MediaSource } from "../protocol/index.ts";
+import type { LinkAnswer, LinkState, MediaLink, Slot } from "./link.ts";
+import { type IceCredentials, iceCredentials, withIceCredentials } from "./sdp.ts";
+
+// Smallest first, as the server numbers them. The rates are ceilings for 720p; the browser adapts below them.
+const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+];
+const SCREEN_LAYERS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
+
+/** The receive pool that every client offers at join; it covers a call of up to ten people. */
+const POOL: ReadonlyArray<{ kind: MediaSource; count: number }> = [
+  { kind: "mic", count: 5 },
+  { kind: "camera", count: 9 },
+  { kind: "screen", count: 2 },
+  { kind: "screenAudio", count: 2 },
+];
+
+const AUDIO_CODECS = ["audio/opus", "audio/red"];
+const VIDEO_CODECS = ["video/vp8", "video/rtx"];
+
+const isAudio = (source: MediaSource) => source === "mic" || source === "screenAudio";
+
+/** The browser's RTCPeerConnection, with the fixed m-lines that protocol.md describes. */
+export class PeerLink implements MediaLink {
+  readonly pc: RTCPeerConnection;
+  #senders = new Map<MediaSource, RTCRtpTransceiver>();
+  #receivers: Array<{ kind: MediaSource; transceiver: RTCRtpTransceiver }> = [];
+  #slots: Slot[] = [];
+  #answer = "";
+
+  constructor(ice: readonly IceServer[], onState: (state: LinkState) => void) {
+    this.pc = new RTCPeerConnection({ iceServers: [...ice], bundlePolicy: "max-bundle" });
+    this.pc.addEventListener("connectionstatechange", () => {
+      const state = this.pc.connectionState;
+      if (state === "connected" || state === "disconnected" || state === "failed") onState(state);
+      else if (state === "connecting" || state === "new") onState("connecting");
+    });
+    this.#publish("mic", "audio");
+    this.#publish("camera", "video", CAMERA_LAYERS);
+    this.#publish("screen", "video", SCREEN_LAYERS);
+    this.#publish("screenAudio", "audio");
+    for (const { kind, count } of POOL) {
+      for (let i = 0; i < count; i++) {
+        const transceiver = this.pc.addTransceiver(isAudio(kind) ? "audio" : "video", { direction: "recvonly" });
+        trimCodecs(transceiver, isAudio(kind));
+        this.#receivers.push({ kind, transceiver });
+      }
+    }
+    // Makes the offer carry m=application; the channel itself is not used yet.
+    this.pc.createDataChannel("ringhall", { negotiated: true, id: 0 });
+  }
+
+  get slots(): readonly Slot[] {
+    return this.#slots;
+  }
+
+  async offer(): Promise<{ sdp: string; mids: Record<string, MediaSource> }> {
+    await this.pc.setLocalDescription(await this.pc.createOffer());
+    const mids: Record<string, MediaSource> = {};
+    for (const [source, { mid }] of this.#senders) if (mid !== null) mids[mid] = source;
+    this.#slots = this.#receivers.flatMap(({ kind, transceiver }) => {
+      const { mid, receiver } = transceiver;
+      if (mid === null) return [];
+      mids[mid] = kind;
+      return [{ mid, kind, stream: new MediaStream([receiver.track]) }];
+    });
+    return { sdp: this.pc.localDescription?.sdp ?? "", mids };
+  }
+
+  async restart(): Promise<IceCredentials> {
+    // A restart that was never answered is still pending: take it back, or there is no new one.
+    if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" });
+    await this.pc.setLocalDescription(await this.pc.createOffer({ iceRestart: true }));
+    const credentials = iceCredentials(this.pc.localDescription?.sdp ?? "");
+    if (!credentials) throw new Error("the browser's offer has no ICE credentials");
+    return credentials;
+  }
+
+  async accept(answer: LinkAnswer): Promise<void> {
+    this.#answer = "sdp" in answer ? answer.sdp : withIceCredentials(this.#answer, answer);
+    await this.pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
+  }
+
+  async setTrack(source: MediaSource, track: MediaStreamTrack | null): Promise<void> {
+    await this.#senders.get(source)?.sender.replaceTrack(track);
+  }
+
+  async setLayers(source: MediaSource, active: readonly boolean[]): Promise<void> {
+    const sender = this.#senders.get(source)?.sender;
+    const parameters = sender?.getParameters();
+    if (!sender || !parameters || parameters.encodings.length !== active.length) return;
+    if (parameters.encodings.every((encoding, i) => (encoding.active ?? true) === active[i])) return;
+    parameters.encodings.forEach((encoding, i) => {
+      encoding.active = active[i] ?? true;
+    });
+    await sender.setParameters(parameters);
+  }
+
+  async activity(): Promise<number> {
+    let sum = 0;
+    for (const stats of (await this.pc.getStats()).values()) {
+      // Which of these a browser keeps differs; any of them growing is a packet that came in.
+      if (stats.type === "transport" || stats.type === "inbound-rtp") sum += stats.packetsReceived ?? 0;
+      else if (stats.type === "candidate-pair") {
+        sum += (stats.bytesReceived ?? 0) + (stats.responsesReceived ?? 0) + (stats.requestsReceived ?? 0);
+      } else if (stats.type === "remote-outbound-rtp") sum += stats.reportsSent ?? 0;
+    }
+    return sum;
+  }
+
+  close(): void {
+    this.pc.close();
+    for (const { stream } of this.#slots) for (const track of stream.getTracks()) track.stop();
+  }
+
+  #publish(source: MediaSource, kind: "audio" | "video", sendEncodings?: RTCRtpEncodingParameters[]): void {
+    const transceiver = this.pc.addTransceiver(kind, {
+      direction: "sendonly",
+      ...(sendEncodings && { sendEncodings: sendEncodings.map((encoding) => ({ ...encoding })) }),
+    });
+    trimCodecs(transceiver, kind === "audio");
+    this.#senders.set(source, transceiver);
+  }
+}
+
+/** Keeps the offer small: 18 m-lines with every codec of Chromium are 77 KB, with these 20. */
+function trimCodecs(transceiver: RTCRtpTransceiver, audio: boolean): void {
+  const wanted = audio ? AUDIO_CODECS : VIDEO_CODECS;
+  const all = RTCRtpReceiver.getCapabilities(audio ? "audio" : "video")?.codecs ?? [];
+  const codecs = wanted.flatMap((mime) => all.filter((codec) => codec.mimeType.toLowerCase() === mime));
+  if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
+}
