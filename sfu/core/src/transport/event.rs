@@ -19,8 +19,8 @@ pub enum Incoming {
         /// Length of the plaintext packet.
         len: usize,
     },
-    /// DTLS application data: one SCTP packet of the data channels.
-    Data(Vec<u8>),
+    /// DTLS application data: SCTP packets of the data channels, one or more.
+    Data(Vec<Vec<u8>>),
     /// Not believed, or of no use. Nothing has changed but a counter.
     Dropped(DropReason),
 }
@@ -72,8 +72,10 @@ pub enum FailReason {
     WrongFingerprint,
     /// The peer supports neither AEAD_AES_128_GCM nor AES_CM_128_HMAC_SHA1_80.
     NoCommonSrtpProfile,
-    /// The handshake broke (an alert, no common cipher, bad signature) or did not end in time.
+    /// The handshake broke (no common cipher, bad signature).
     Handshake,
+    /// No check came, or the handshake did not end, within [`HANDSHAKE_TIMEOUT`](super::HANDSHAKE_TIMEOUT).
+    Timeout,
     /// The peer sent more before the handshake ended than any honest one does.
     Flood,
 }
