@@ -1,3 +1,22 @@
 //! Ringhall: a self-hosted call server in one binary.
 
-fn main() {}
+mod cli;
+mod config;
+mod demo;
+mod logs;
+mod media;
+mod page;
+mod secrets;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringhall: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

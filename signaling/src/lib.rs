@@ -2,9 +2,14 @@
 //!
 //! Nothing here knows how media is carried. The media plane is reached through [`media::MediaPlane`] alone.
 
+pub mod app;
+pub mod auth;
 pub mod calls;
+pub mod http;
 pub mod ids;
+pub mod live;
 pub mod media;
 pub mod protocol;
 pub mod service;
 pub mod store;
+pub mod ws;

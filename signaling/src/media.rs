@@ -117,6 +117,10 @@ pub trait MediaPlane: Send + Sync + 'static {
     fn leave(&self, seat: &MediaSeat);
     /// Ends the room and every transport in it.
     fn close_room(&self, room: &CallId);
+    /// Whether its threads run; `/readyz` says so.
+    fn alive(&self) -> bool {
+        true
+    }
     /// The event queue; only the first call gets it.
     fn events(&self) -> Option<tokio::sync::mpsc::Receiver<MediaEvent>>;
 }

@@ -1,0 +1,174 @@
+//! Every option with its default. `config/ringhall.toml` says the same in words; a test compares the two.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use signaling::calls::CallConfig;
+use signaling::ws::SocketConfig;
+
+use super::ConfigError;
+
+/// Shortest secret that a host may share, bytes: the output size of HS256 (RFC 7518 section 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+
+/// All options.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where files are kept.
+    pub(crate) data: Data,
+    /// The page, REST and WebSocket.
+    pub(crate) http: Http,
+    /// Where records are kept.
+    pub(crate) database: Database,
+    /// Audio and video.
+    pub(crate) media: Media,
+    /// Who may sign in.
+    pub(crate) auth: Auth,
+    /// Periods and limits of calls.
+    pub(crate) calls: CallConfig,
+    /// Periods and limits of WebSockets.
+    pub(crate) sockets: SocketConfig,
+    /// What is logged.
+    pub(crate) log: Log,
+}
+
+/// Where files are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Data {
+    /// Folder of the secrets and of the SQLite file.
+    pub(crate) dir: PathBuf,
+}
+
+/// The page, REST and WebSocket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Address and port; port 0: any free one.
+    pub(crate) listen: SocketAddr,
+    /// URL by which people reach it; empty: made from `listen`.
+    pub(crate) public_url: String,
+}
+
+/// Where records are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Database {
+    /// `postgres://...`; empty: SQLite in the data folder.
+    pub(crate) url: String,
+}
+
+/// Audio and video.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Media {
+    /// UDP address and port for everybody; port 0: any free one.
+    pub(crate) listen: SocketAddr,
+    /// Addresses for ICE candidates; empty: those of every interface.
+    pub(crate) advertise: Vec<IpAddr>,
+}
+
+/// Who may sign in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// `iss` of a host application's tokens; empty: local accounts only.
+    pub(crate) issuer: String,
+    /// The secret shared with it.
+    pub(crate) secret: String,
+    /// How long a local sign-in lasts, seconds.
+    pub(crate) token_ttl_seconds: u64,
+    /// Sign-in attempts a minute for one login; one address gets three times as many.
+    pub(crate) attempts_per_minute: u32,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// error, warn, info, debug, trace, or a filter like `info,sfu=debug`.
+    pub(crate) level: String,
+    /// text or json.
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: "./data".into() }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            public_url: String::new(),
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7882)),
+            advertise: Vec::new(),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            secret: String::new(),
+            token_ttl_seconds: 12 * 3600,
+            attempts_per_minute: 20,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses what fits the types but makes no sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let no = |text: &str| Err(ConfigError::Value(text.to_owned()));
+        if self.auth.issuer.is_empty() != self.auth.secret.is_empty() {
+            return no("auth.issuer and auth.secret belong together: set both or neither");
+        }
+        if !self.auth.secret.is_empty() && self.auth.secret.len() < MIN_SECRET_BYTES {
+            return no("auth.secret is shorter than 32 bytes; make one with: openssl rand -hex 32");
+        }
+        if self.auth.attempts_per_minute == 0 || self.auth.token_ttl_seconds == 0 {
+            return no("auth.attempts_per_minute and auth.token_ttl_seconds must be above 0");
+        }
+        let url = &self.database.url;
+        let known = ["postgres://", "postgresql://", "sqlite:"];
+        if !url.is_empty() && !known.iter().any(|k| url.starts_with(k)) {
+            return no("database.url must begin with postgres:// or sqlite: (empty: SQLite in the data folder)");
+        }
+        if let Err(e) = self.log.level.parse::<tracing_subscriber::filter::Targets>() {
+            return no(&format!("log.level {:?}: {e}", self.log.level));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! The media plane's events drive participant status and the room's stream.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::seats;
+use crate::app::App;
+use crate::ids::DeviceId;
+use crate::media::{MediaEvent, MediaSeat};
+use crate::protocol::{Bindings, Layers, RealtimeBody, Speakers};
+use crate::service::{Actor, Link, ServiceError};
+use crate::ws::Realtime;
+
+/// Reads events until the media plane ends.
+pub(super) async fn read(app: Arc<App>, mut events: mpsc::Receiver<MediaEvent>) {
+    while let Some(event) = events.recv().await {
+        if let Err(error) = handle(&app, event).await {
+            tracing::warn!(%error, "a media event was not recorded");
+        }
+    }
+    if !app.draining() {
+        tracing::error!("the media plane's events ended");
+    }
+}
+
+async fn handle(app: &Arc<App>, event: MediaEvent) -> Result<(), ServiceError> {
+    match event {
+        MediaEvent::Connected(seat) => match holder(app, &seat) {
+            Some(_) => app.service.media_connected(&seat.room, &seat.participant).await?,
+            None => app.whip.connected(&seat),
+        },
+        MediaEvent::Lost(seat) => match holder(app, &seat) {
+            Some(_) => app.service.media_lost(&seat.room, &seat.participant).await?,
+            None => app.whip.lost(app, &seat),
+        },
+        MediaEvent::Recovered(seat) => match holder(app, &seat) {
+            Some(device) => {
+                app.service
+                    .seat_back(
+                        &Actor {
+                            user: seat.participant,
+                            device,
+                        },
+                        Link::Media,
+                    )
+                    .await?;
+            }
+            None => app.whip.connected(&seat),
+        },
+        MediaEvent::Closed(seat) => match holder(app, &seat) {
+            Some(_) => app.service.media_failed(&seat.room, &seat.participant).await?,
+            None => app.whip.closed(app, &seat).await,
+        },
+        MediaEvent::Bindings(seat, slots) => {
+            let body = RealtimeBody::Bindings(Bindings {
+                call_id: seat.room.clone(),
+                slots,
+            });
+            to_seat(app, &seat, Realtime::new(&body), |seat, event| {
+                seat.bindings = Some(event)
+            });
+        }
+        MediaEvent::Layers(seat, source, active) => {
+            let body = RealtimeBody::Layers(Layers {
+                call_id: seat.room.clone(),
+                source,
+                active,
+            });
+            to_seat(app, &seat, Realtime::new(&body), |seat, event| {
+                seat.layers.insert(source, event);
+            });
+        }
+        MediaEvent::Speakers(call, users) => {
+            let body = RealtimeBody::Speakers(Speakers {
+                call_id: call.clone(),
+                users,
+            });
+            seats::to_call(app, &call, None, body);
+        }
+        MediaEvent::RoomFailed(call) => app.service.room_failed(&call).await?,
+    }
+    Ok(())
+}
+
+/// The tab behind a media seat; none for WHIP and WHEP, and for seats that were freed.
+fn holder(app: &App, seat: &MediaSeat) -> Option<DeviceId> {
+    app.live.device(&seat.room, &seat.participant)
+}
+
+fn to_seat(app: &App, at: &MediaSeat, event: Realtime, keep: impl FnOnce(&mut super::room::Seat, Realtime)) {
+    let device = app.live.rooms.get_mut(&at.room).and_then(|mut room| {
+        let seat = room.seats.get_mut(&at.participant)?;
+        keep(seat, event.clone());
+        Some(seat.device.clone())
+    });
+    if let Some(session) = device.and_then(|d| app.sessions.of_device(&at.participant, &d)) {
+        session.send_realtime(&event);
+    }
+}

@@ -1,0 +1,153 @@
+//! Hello and welcome: who it is, where they left off, and what they get first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc;
+
+use super::session::{Outgoing, Session};
+use crate::app::App;
+use crate::ids::{DeviceId, SessionId, UserId};
+use crate::protocol::{Event, EventBody, Hello, Limits, Resume, ServerFrame, UserPresence, Welcome, WireError};
+use crate::service::{Actor, Link};
+
+/// A connection that was let in, and the queue of frames for it (welcome is the first).
+pub(super) struct Welcomed {
+    pub(super) session: Arc<Session>,
+    pub(super) frames: mpsc::Receiver<Outgoing>,
+}
+
+/// Answers a hello.
+///
+/// Errors carry the code that the close frame names.
+pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, WireError> {
+    let (user, claims) = app.identify(&hello.token).await?;
+    app.enter_room(&user.id, &claims).await?;
+    let epoch = app.service.epoch().await?;
+    let newest = app.service.last_seq(&user.id).await?;
+    let config = app.service.config();
+    let replay = hello
+        .resume
+        .as_ref()
+        .and_then(|resume| missed(resume, &user.id, &hello.device, epoch, newest));
+    let replay = replay.filter(|missed| *missed <= config.replay_max);
+    let (session, frames) = Session::new(user.id.clone(), hello.device.clone(), claims, app.sockets.queue_frames);
+    session.send_frame(&ServerFrame::Welcome(Welcome {
+        session: session_id(&user.id, &hello.device),
+        user,
+        epoch,
+        seq: newest,
+        replay,
+        ice: app.ice.clone(),
+        limits: Limits {
+            max_participants: config.max_participants,
+            ring_max_members: config.ring_max_members,
+            ring_ms: config.ring_ms,
+            max_message_bytes: config.max_message_bytes,
+        },
+    }));
+    session
+        .sent
+        .store(newest.saturating_sub(replay.unwrap_or(0).into()), Ordering::Relaxed);
+    // Welcome is in the queue already, so whatever comes by way of the registry comes after it. The outbox is read from
+    // `sent` on, so an event written before the registration is not lost either.
+    if app.sessions.add(&session) {
+        app.presences.changed(&session.user);
+    }
+    match catch_up(app, &session, replay.is_none().then_some(newest)).await {
+        Ok(()) => Ok(Welcomed { session, frames }),
+        Err(error) => {
+            if app.sessions.remove(&session) {
+                app.presences.changed(&session.user);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What follows welcome: a snapshot as of `snapshot_at`, unless events are replayed; and the call, if this tab is in one.
+async fn catch_up(app: &Arc<App>, session: &Arc<Session>, snapshot_at: Option<u64>) -> Result<(), WireError> {
+    if let Some(seq) = snapshot_at {
+        session.send_frame(&ServerFrame::Ev(snapshot(app, &session.user, seq).await?));
+    }
+    session.outbox.notify_one();
+    // Where this tab holds a seat, it is back in its call.
+    if let Some((call, device)) = app.service.seat_of(&session.user).await?
+        && device == session.device
+    {
+        let actor = Actor {
+            user: session.user.clone(),
+            device,
+        };
+        app.service.seat_back(&actor, Link::Socket).await?;
+        crate::live::seated(app, &call, &actor).await?;
+    }
+    Ok(())
+}
+
+/// How many events were missed since `resume`; `None` when that cannot be said, and a snapshot must follow.
+fn missed(resume: &Resume, user: &UserId, device: &DeviceId, epoch: u64, newest: u64) -> Option<u32> {
+    let same = resume.epoch == epoch && resume.session == session_id(user, device);
+    if !same {
+        return None;
+    }
+    u32::try_from(newest.checked_sub(resume.seq)?).ok()
+}
+
+/// Names whose sequence the client counts. It is no secret and proves nothing: it only keeps a tab in which somebody
+/// else has signed in from resuming with the other person's sequence, over a restart of the server too.
+fn session_id(user: &UserId, device: &DeviceId) -> SessionId {
+    SessionId(format!("{device}.{user}"))
+}
+
+async fn snapshot(app: &Arc<App>, user: &UserId, seq: u64) -> Result<Event, WireError> {
+    let contacts = app.service.store().contacts(user).await?;
+    let seen: HashMap<UserId, i64> = app.service.store().last_seen(&contacts).await?.into_iter().collect();
+    let lookup = |users: &[UserId]| -> Vec<UserPresence> {
+        users
+            .iter()
+            .map(|u| crate::live::presence_of(app, u, seen.get(u).copied()))
+            .collect()
+    };
+    let snapshot = app.service.snapshot(user, &lookup).await?;
+    let body = serde_json::to_value(EventBody::Snapshot(Box::new(snapshot)))
+        .map_err(|e| WireError::new(crate::protocol::ErrorCode::Internal, e.to_string()))?;
+    let field = |name: &str| body.get(name).cloned().unwrap_or_default();
+    Ok(Event {
+        seq,
+        op: field("op").as_str().unwrap_or_default().to_owned(),
+        call_id: None,
+        rev: None,
+        d: field("d"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resume_counts_what_was_missed_only_for_the_same_person_tab_and_database() {
+        let (user, device) = (UserId::from("ivan"), DeviceId::from("tab"));
+        let resume = |session: SessionId, seq, epoch| Resume { session, seq, epoch };
+        let own = || session_id(&user, &device);
+        assert_eq!(missed(&resume(own(), 7, 3), &user, &device, 3, 9), Some(2));
+        assert_eq!(missed(&resume(own(), 9, 3), &user, &device, 3, 9), Some(0));
+        assert_eq!(
+            missed(&resume(own(), 10, 3), &user, &device, 3, 9),
+            None,
+            "a sequence from the future"
+        );
+        assert_eq!(
+            missed(&resume(own(), 7, 2), &user, &device, 3, 9),
+            None,
+            "the database was restored"
+        );
+        assert_eq!(
+            missed(&resume(own(), 7, 3), &"maria".into(), &device, 3, 9),
+            None,
+            "somebody else signed in"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! The writing half of a connection: queued frames, the outbox, pings, and the close frame.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::SinkExt;
+use futures_util::stream::SplitSink;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::session::{Outgoing, Session};
+use crate::app::App;
+use crate::protocol::{ServerFrame, close};
+
+/// Events read from the outbox at once.
+const BATCH: u32 = 200;
+
+/// How long one frame may take to leave; a peer that takes no bytes for this long is gone.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Missed answers to pings after which a connection is dead.
+const MISSED_PINGS: u32 = 2;
+
+/// Wait before the outbox is read again after the database did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Sink = SplitSink<WebSocket, Message>;
+
+/// Writes until the connection is to end, then sends the close frame.
+pub(super) async fn run(app: Arc<App>, session: Arc<Session>, queue: mpsc::Receiver<Outgoing>, mut sink: Sink) {
+    let mut writer = Writer {
+        app,
+        session: session.clone(),
+        queue,
+        realtime: 0,
+        pings: 0,
+        pinged: Instant::now(),
+    };
+    let _ = writer.write(&mut sink).await;
+    // Ends the reading half too when it was the writing that failed.
+    session.close((close::PROTOCOL, "the connection takes no frames"));
+    let (code, reason) = session.closed().await;
+    let last = async {
+        if code == close::DRAINING {
+            while let Ok(frame) = writer.queue.try_recv() {
+                writer.send(&mut sink, frame).await?;
+            }
+        }
+        sink.send(Message::Close(Some(CloseFrame {
+            code,
+            reason: reason.into(),
+        })))
+        .await
+        .map_err(drop)
+    };
+    let _ = timeout(Duration::from_secs(2), last).await;
+}
+
+struct Writer {
+    app: Arc<App>,
+    session: Arc<Session>,
+    queue: mpsc::Receiver<Outgoing>,
+    /// Number of the last ephemeral event.
+    realtime: u64,
+    /// Number of the last ping.
+    pings: u64,
+    pinged: Instant,
+}
+
+impl Writer {
+    async fn write(&mut self, sink: &mut Sink) -> Result<(), ()> {
+        let period = Duration::from_millis(self.app.sockets.ping_call_ms.max(50).into());
+        let mut ticks = interval_at(Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let session = self.session.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = session.closed() => return Ok(()),
+                () = session.outbox.notified() => self.outbox(sink).await?,
+                frame = self.queue.recv() => match frame {
+                    Some(frame) => self.send(sink, frame).await?,
+                    None => return Ok(()),
+                },
+                _ = ticks.tick() => self.ping(sink).await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, sink: &mut Sink, frame: Outgoing) -> Result<(), ()> {
+        let text = match frame {
+            Outgoing::Text(text) => text,
+            Outgoing::Realtime(event) => {
+                self.realtime += 1;
+                event.frame(self.realtime)
+            }
+        };
+        put(sink, text).await
+    }
+
+    /// Sends what the outbox holds beyond what was sent.
+    async fn outbox(&mut self, sink: &mut Sink) -> Result<(), ()> {
+        loop {
+            let sent = self.session.sent.load(Ordering::Relaxed);
+            let events = match self.app.service.events_after(&self.session.user, sent, BATCH).await {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::warn!(%error, "an outbox cannot be read now");
+                    let session = self.session.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(RETRY).await;
+                        session.outbox.notify_one();
+                    });
+                    return Ok(());
+                }
+            };
+            let more = events.len() >= BATCH as usize;
+            for event in events {
+                let seq = event.seq;
+                let text = serde_json::to_string(&ServerFrame::Ev(event)).map_err(drop)?;
+                put(sink, text).await?;
+                self.session.sent.store(seq, Ordering::Relaxed);
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ping(&mut self, sink: &mut Sink) -> Result<(), ()> {
+        let idle = Duration::from_millis(self.app.sockets.ping_idle_ms.into());
+        if !self.session.in_call.load(Ordering::Relaxed) && self.pinged.elapsed() < idle {
+            return Ok(());
+        }
+        if self.session.unanswered.load(Ordering::Relaxed) >= MISSED_PINGS {
+            tracing::debug!(user = %self.session.user, "a connection is dead: two pings without an answer");
+            return Err(());
+        }
+        self.session.unanswered.fetch_add(1, Ordering::Relaxed);
+        self.pings += 1;
+        self.pinged = Instant::now();
+        let text = serde_json::to_string(&ServerFrame::Ping { n: self.pings }).map_err(drop)?;
+        put(sink, text).await
+    }
+}
+
+async fn put(sink: &mut Sink, text: String) -> Result<(), ()> {
+    match timeout(SEND_TIMEOUT, sink.send(Message::Text(text.into()))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(()),
+    }
+}
