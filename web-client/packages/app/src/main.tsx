@@ -6,6 +6,7 @@ import { ringing, startRinger } from "./sound/ringer.ts";
 import { call, callView, client, startClient, watchNetwork } from "./state/app.ts";
 import { session } from "./state/auth.ts";
 import { applyTheme } from "./state/theme.ts";
+import { showTitle } from "./state/title.ts";
 import { publishSupport } from "./support.ts";
 import "./state/ended.ts";
 import "./state/notices.ts";
@@ -13,6 +14,7 @@ import "./styles/index.css";
 
 document.documentElement.lang = lang.value;
 applyTheme();
+showTitle();
 unlockOnGesture();
 startRinger();
 watchNetwork();

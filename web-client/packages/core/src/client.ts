@@ -8,6 +8,7 @@ import type { OpenLink } from "./media/link.ts";
 import type {
   CallType,
   Chat,
+  Command,
   EventBody,
   IceServer,
   JoinCallResult,
@@ -139,6 +140,11 @@ export class RinghallClient extends Emitter<ClientEvents> {
   async rejectCall(callId: string, reason: RejectReason = "declined"): Promise<void> {
     this.#set(withoutRing(this.#state, callId));
     await this.connection.send({ op: "reject_call", d: { callId, reason } });
+  }
+
+  /** Any command of the protocol, as it is; for what this class has no method for. */
+  request<T = unknown>(op: Command["op"], d: Command["d"]): Promise<T> {
+    return this.connection.send<T>({ op, d } as Command);
   }
 
   sendMessage(chatId: string, content: string): Promise<Message> {

@@ -17,7 +17,7 @@ export function CallScreen({ session }: { session: CallSession }) {
   if (!view || view.callId !== session.callId) return null;
   const chat = chats.value.find(({ id }) => id === view.chatId);
   const name = chat ? chatName(chat) : "";
-  const waiting = view.phase === "calling" || view.phase === "ringing";
+  const waiting = view.phase === "calling" || view.phase === "ringing" ? view.phase : null;
   const others = view.participants.filter((entry) => isSeated(entry) && entry.id !== me.value?.id);
   return (
     <section
@@ -41,7 +41,7 @@ export function CallScreen({ session }: { session: CallSession }) {
         {connection.value === "waiting" && <p class="call-warning">{t("status.serverLost")}</p>}
       </header>
       <Stage session={session} view={view} alone={others.length === 0} />
-      {waiting && others.length === 0 && <Callee chatId={view.chatId} />}
+      {waiting && others.length === 0 && <Callee chatId={view.chatId} status={t(`status.${waiting}`)} />}
       {!waiting && others.length === 0 && view.phase === "connected" && <p class="call-alone">{t("stage.alone")}</p>}
       <Controls session={session} view={view} chat={chat} />
       <CallAudio />
@@ -50,7 +50,7 @@ export function CallScreen({ session }: { session: CallSession }) {
 }
 
 /** Who is being called, while nobody has answered. */
-function Callee({ chatId }: { chatId: string }) {
+function Callee({ chatId, status }: { chatId: string; status: string }) {
   const chat = chats.value.find(({ id }) => id === chatId);
   if (!chat) return null;
   const callees = chat.members.filter(({ id }) => id !== me.value?.id);
@@ -62,7 +62,11 @@ function Callee({ chatId }: { chatId: string }) {
           <Avatar id={id} name={name} url={avatar} size={shown.length === 1 ? "huge" : "large"} />
         </div>
       ))}
-      {callees.length > shown.length && <p>{t("tile.more", { n: callees.length - shown.length })}</p>}
+      <p class="callee-text" aria-hidden="true">
+        <strong>{chatName(chat)}</strong>
+        {callees.length > shown.length && <span>{t("tile.more", { n: callees.length - shown.length })}</span>}
+        <span>{status}</span>
+      </p>
     </div>
   );
 }

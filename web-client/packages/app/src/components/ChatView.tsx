@@ -4,6 +4,7 @@ import { shortTime } from "../i18n/format.ts";
 import { type Key, lang, t } from "../i18n/index.ts";
 import { join, ring, selectChat } from "../state/actions.ts";
 import { call, chatName, client, connection, isOnline, me, openChat, otherMember, world } from "../state/app.ts";
+import { pageTitle } from "../state/title.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Icon, type IconName } from "./Icon.tsx";
 import { Messages } from "./Messages.tsx";
@@ -33,9 +34,9 @@ function ChatHeader({ chat }: { chat: Chat }) {
   const other = otherMember(chat);
   const name = chatName(chat);
   useEffect(() => {
-    document.title = `${name} – Ringhall`;
+    pageTitle.value = name;
     return () => {
-      document.title = "Ringhall";
+      pageTitle.value = "";
     };
   }, [name]);
   return (

@@ -135,6 +135,8 @@ export const en = {
   "toast.elsewhere": "Answered in another tab",
   "toast.joined": { m: "{name} joined", f: "{name} joined", x: "{name} joined" },
   "toast.left": { m: "{name} left", f: "{name} left", x: "{name} left" },
+  "toast.joinedMany": "{names} joined",
+  "toast.leftMany": "{names} left",
   "toast.mutedBy": { m: "{name} muted you", f: "{name} muted you", x: "{name} muted you" },
   "toast.unmutedBy": "You may speak again, says {name}",
   "toast.connectionLost": "The call was lost: the connection broke for too long. You can call again.",

@@ -146,6 +146,8 @@ export const ru: Catalogue = {
   "toast.elsewhere": "Ответ дан в другой вкладке",
   "toast.joined": { m: "{name} присоединился", f: "{name} присоединилась", x: "{name} в звонке" },
   "toast.left": { m: "{name} вышел", f: "{name} вышла", x: "{name} больше не в звонке" },
+  "toast.joinedMany": "Теперь в звонке: {names}",
+  "toast.leftMany": "Больше не в звонке: {names}",
   "toast.mutedBy": {
     m: "{name} выключил ваш микрофон",
     f: "{name} выключила ваш микрофон",

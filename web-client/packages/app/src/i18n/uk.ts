@@ -146,6 +146,8 @@ export const uk: Catalogue = {
   "toast.elsewhere": "Відповідь дано в іншій вкладці",
   "toast.joined": { m: "{name} приєднався", f: "{name} приєдналася", x: "{name} у дзвінку" },
   "toast.left": { m: "{name} вийшов", f: "{name} вийшла", x: "{name} більше не в дзвінку" },
+  "toast.joinedMany": "Тепер у дзвінку: {names}",
+  "toast.leftMany": "Більше не в дзвінку: {names}",
   "toast.mutedBy": {
     m: "{name} вимкнув ваш мікрофон",
     f: "{name} вимкнула ваш мікрофон",

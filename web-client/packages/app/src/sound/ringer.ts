@@ -2,6 +2,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { ringPlan } from "@ringhall/core";
 import { t } from "../i18n/index.ts";
 import { call, callView, incoming } from "../state/app.ts";
+import { titleAlert } from "../state/title.ts";
 import { soundUnlocked } from "./context.ts";
 import { startRingback, startRingtone } from "./tones.ts";
 
@@ -72,12 +73,10 @@ function soundTheRing(): () => void {
 
 /** For who cannot hear it: a notification, a flashing title, a vibration. */
 function attractAttention(name: string): () => void {
-  const title = document.title;
   const text = t("incoming.announce", { name });
-  let on = false;
+  titleAlert.value = text;
   const flash = setInterval(() => {
-    on = !on;
-    document.title = on ? text : title;
+    titleAlert.value = titleAlert.peek() === null ? text : null;
   }, FLASH_MS);
   navigator.vibrate?.(VIBRATION);
   let notification: Notification | null = null;
@@ -90,7 +89,7 @@ function attractAttention(name: string): () => void {
   }
   return () => {
     clearInterval(flash);
-    document.title = title;
+    titleAlert.value = null;
     navigator.vibrate?.(0);
     notification?.close();
   };

@@ -1,8 +1,10 @@
 import { type CallSession, type EventBody, type RinghallClient, RinghallError } from "@ringhall/core";
-import { type Key, t } from "../i18n/index.ts";
+import { type Key, lang, t } from "../i18n/index.ts";
 import { playTone } from "../sound/tones.ts";
 import { chats, me, onClient } from "./app.ts";
-import { toast } from "./toasts.ts";
+import { dismissAll, toast } from "./toasts.ts";
+
+const COLLECT_MS = 1_500;
 
 /** Says in words why something did not work. Everything a person starts ends here when it fails. */
 export function tellError(error: unknown): void {
@@ -41,6 +43,20 @@ function onEvent(client: RinghallClient, event: EventBody, rang: ReadonlySet<str
   }
 }
 
+/** Says in one sentence who came, or went, within a moment: in a large call people come all the time. */
+function collected(one: Key, many: Key): (name: string) => void {
+  let names: string[] = [];
+  return (name) => {
+    names.push(name);
+    if (names.length > 1) return;
+    setTimeout(() => {
+      const list = new Intl.ListFormat(lang.value).format(names);
+      toast(names.length === 1 ? t(one, { name: list }) : t(many, { names: list }));
+      names = [];
+    }, COLLECT_MS);
+  };
+}
+
 function onSession(session: CallSession): void {
   let answered = session.view.talkingSince !== null;
   session.on("change", (view) => {
@@ -64,16 +80,19 @@ onClient((client) => {
   });
   client.on("event", (event) => onEvent(client, event, rang));
   client.on("call", (session) => {
-    if (session) onSession(session);
+    if (!session) return;
+    dismissAll();
+    onSession(session);
   });
+  const joined = collected("toast.joined", "toast.joinedMany");
+  const left = collected("toast.left", "toast.leftMany");
   client.on("realtime", (event) => {
-    // In a large call people come and go all the time; a direct call has its own words for it.
+    // Two people see for themselves that the other one came or went.
     const chat = chats.value.find(({ id }) => id === client.call?.view.chatId);
     if (chat?.type === "direct" || !("callId" in event.d) || event.d.callId !== client.call?.callId) return;
-    if (event.op === "call_participant_joined" && event.d.userId !== me.value?.id) {
-      if (client.call.view.talkingSince !== null) toast(t("toast.joined", { name: event.d.userName }));
-    } else if (event.op === "call_participant_left" && event.d.status === "left" && event.d.userId !== me.value?.id) {
-      toast(t("toast.left", { name: event.d.userName }));
-    }
+    if (event.op !== "call_participant_joined" && event.op !== "call_participant_left") return;
+    if (event.d.userId === me.value?.id) return;
+    if (event.op === "call_participant_joined") joined(event.d.userName);
+    else if (event.d.status === "left") left(event.d.userName);
   });
 });

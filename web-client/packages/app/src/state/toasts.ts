@@ -22,6 +22,11 @@ export function toast(text: string, tone: Toast["tone"] = "info", action?: Toast
   setTimeout(() => dismissToast(id), action ? 2 * SHOWN_MS : SHOWN_MS);
 }
 
+/** What was said before a call began is of no interest in it. */
+export function dismissAll(): void {
+  toasts.value = [];
+}
+
 export function dismissToast(id: number): void {
   toasts.value = toasts.value.filter((known) => known.id !== id);
 }
