@@ -29,7 +29,7 @@ pub enum Role {
 }
 
 /// A codec's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CodecKind {
     /// `opus/48000/2`.
     Opus,
@@ -161,8 +161,8 @@ pub struct OfferedMedia {
     pub codecs: Vec<Codec>,
     /// Codec names as offered, ours or not: for the error that names them.
     pub codec_names: Vec<String>,
-    /// The extensions that we know, with the offer's ids, that the offerer can use in this line's direction.
-    pub extensions: Vec<(u8, Extension)>,
+    /// The extensions that we know and that can be used in this line's direction.
+    pub extensions: Vec<OfferedExtension>,
     /// `a=rid:x send`, in the order of `a=simulcast` (libwebrtc: lowest layer first).
     pub rids: Vec<String>,
     /// Declared SSRCs.
@@ -171,10 +171,50 @@ pub struct OfferedMedia {
     pub reduced_size: bool,
     /// The transport of the m-line, for the answer: `UDP/TLS/RTP/SAVPF`, `UDP/DTLS/SCTP`.
     pub protocol: String,
+    /// The first format of the m-line, for the answer that rejects it.
+    pub first_format: String,
     /// Port 0 and not bundled: the offerer has rejected or stopped this line.
     pub rejected: bool,
     /// `a=sctp-port` of an application line.
     pub sctp_port: Option<u16>,
+    /// `a=extmap-allow-mixed` in this section (Firefox).
+    pub extmap_allow_mixed: bool,
+}
+
+/// One `a=extmap` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferedExtension {
+    /// The offer's id.
+    pub id: u8,
+    /// What it is.
+    pub extension: Extension,
+    /// Seen from the offerer; most offers do not say, Firefox does.
+    pub direction: Option<Direction>,
+}
+
+/// `a=sendrecv` and the like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both ways.
+    SendRecv,
+    /// From who says it.
+    SendOnly,
+    /// To who says it.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether who says it may send.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether who says it may receive.
+    pub fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
 }
 
 /// An offer, checked.
@@ -186,7 +226,7 @@ pub struct Offer {
     pub fingerprint: Fingerprint,
     /// Its m-lines, in order.
     pub media: Vec<OfferedMedia>,
-    /// `a=extmap-allow-mixed` at session level or in every media section: two-byte header extensions may be used.
+    /// `a=extmap-allow-mixed` at session level (Chromium).
     pub extmap_allow_mixed: bool,
 }
 
