@@ -1,0 +1,131 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { RinghallClient } from "./client.ts";
+import type { RinghallError } from "./errors.ts";
+import type { Chat, IncomingCall } from "./protocol/index.ts";
+import { FakeClock, settle } from "./testing/fake-clock.ts";
+import { FakeDevices, FakeLinks } from "./testing/fake-media.ts";
+import { FakeServer, me } from "./testing/fake-server.ts";
+
+vi.stubGlobal("MediaStream", class {});
+
+let clock: FakeClock;
+let server: FakeServer;
+let client: RinghallClient;
+let seq: number;
+
+const chat = {
+  id: "chat",
+  type: "direct",
+  name: null,
+  members: [],
+  activeCall: null,
+  lastMessage: null,
+  unread: 0,
+} as Chat;
+const ring: IncomingCall = {
+  callId: "call",
+  chatId: "chat",
+  roomName: "r",
+  type: "video",
+  initiator: { id: "x", name: "X", avatar: null },
+  participants: [me.id],
+  timestamp: "",
+  ringMsLeft: 30_000,
+  silent: false,
+};
+const event = (op: string, d: unknown) => server.socket.receive({ t: "ev", seq: ++seq, op, d });
+
+beforeEach(() => {
+  clock = new FakeClock();
+  server = new FakeServer();
+  seq = 0;
+  client = new RinghallClient({
+    open: server.open,
+    clock,
+    device: "tab",
+    token: () => "t",
+    devices: new FakeDevices(),
+    openLink: new FakeLinks().open,
+  });
+  client.connect();
+  server.accept();
+  event("snapshot", { chats: [chat], presence: [], incoming: [] });
+});
+
+async function accepted(): Promise<void> {
+  event("incoming_call", ring);
+  const accepting = client.acceptCall("call", { camera: true });
+  server.socket.answer("accept_call", { outcome: "joined", callId: "call", status: "ongoing" });
+  await accepting;
+}
+
+test("a ring is acknowledged, so that the caller sees it", () => {
+  event("incoming_call", ring);
+  expect(server.socket.last("ring_ack").d).toEqual({ callId: "call" });
+});
+
+test("accepting silences the ring before the server has answered", () => {
+  event("incoming_call", ring);
+  void client.acceptCall("call", { camera: true });
+  expect(client.state.incoming).toEqual([]);
+});
+
+test("accepting a call that is over makes no call and says so", async () => {
+  event("incoming_call", ring);
+  const accepting = client.acceptCall("call", { camera: true }).catch((error: RinghallError) => error.code);
+  server.socket.answer("accept_call", { outcome: "noop", callId: "call", status: "cancelled" });
+  expect(await accepting).toBe("GONE");
+  expect(client.call).toBeNull();
+});
+
+test("an accepted call ends with call_ended, and the tab has no call any more", async () => {
+  await accepted();
+  const session = client.call;
+  expect(session?.view.phase).toBe("connecting");
+  const d = {
+    callId: "call",
+    chatId: "chat",
+    status: "ended",
+    reason: "hangup",
+    endedBy: null,
+    userName: null,
+    duration: 2,
+  };
+  event("call_ended", { ...d, timestamp: "" });
+  expect(client.call).toBeNull();
+  expect(session?.view.end).toMatchObject({ how: "over", duration: 2 });
+});
+
+test("starting where a call is live says which, and makes none", async () => {
+  const starting = client.startCall(chat, "audio");
+  server.socket.answer("start_call", { outcome: "exists", callId: "other", status: "ongoing" });
+  expect(await starting).toEqual({ outcome: "exists", callId: "other" });
+  expect(client.call).toBeNull();
+});
+
+test("entering another call leaves this one in the same command", async () => {
+  await accepted();
+  event("incoming_call", { ...ring, callId: "second", silent: true });
+  void client.acceptCall("second", { camera: false });
+  expect(server.socket.last("accept_call").d).toEqual({ callId: "second", leave: "call" });
+});
+
+test("after a reconnect the seat is claimed again", async () => {
+  await accepted();
+  server.socket.drop();
+  await clock.advance(0);
+  server.accept({ replay: 0 });
+  expect(server.socket.last("join_call").d).toEqual({ callId: "call" });
+  server.socket.answer("join_call", { outcome: "joined", callId: "call", status: "ongoing" });
+  await settle();
+  expect(client.call?.callId).toBe("call");
+});
+
+test("a ring that the server never ends stops by itself soon after its time", async () => {
+  event("incoming_call", ring);
+  server.socket.receive({ t: "ping", n: 1 });
+  await clock.advance(30_000);
+  expect(client.state.incoming).toHaveLength(1);
+  await clock.advance(5_000);
+  expect(client.state.incoming).toEqual([]);
+});

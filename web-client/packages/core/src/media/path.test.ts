@@ -1,0 +1,48 @@
+import { beforeEach, expect, test } from "vitest";
+import { FakeClock } from "../testing/fake-clock.ts";
+import { PathWatch } from "./path.ts";
+
+let clock: FakeClock;
+let packets: number;
+let flowing: boolean;
+let heard: boolean[];
+let watch: PathWatch;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  packets = 0;
+  flowing = true;
+  heard = [];
+  watch = new PathWatch(
+    clock,
+    async () => (flowing ? ++packets : packets),
+    (alive) => heard.push(alive),
+  );
+});
+
+test("a steady path is dead after three missed reports, and alive with the next packet", async () => {
+  await clock.advance(5_000);
+  flowing = false;
+  await clock.advance(700);
+  expect(heard).toEqual([]);
+  await clock.advance(400);
+  expect(heard).toEqual([false]);
+  flowing = true;
+  await clock.advance(300);
+  expect(heard).toEqual([false, true]);
+});
+
+test("a path that never was steady is given the time between two ICE checks", async () => {
+  flowing = false;
+  await clock.advance(6_000);
+  expect(heard).toEqual([]);
+  await clock.advance(2_000);
+  expect(heard).toEqual([false]);
+});
+
+test("stopped, it looks no more", async () => {
+  watch.stop();
+  await clock.advance(60_000);
+  expect(packets).toBe(0);
+  expect(clock.pending).toBe(0);
+});

@@ -1,0 +1,95 @@
+import { DeviceError, type Devices } from "../media/devices.ts";
+import type { LinkAnswer, LinkState, MediaLink, OpenLink, Slot } from "../media/link.ts";
+import type { MediaSource } from "../protocol/index.ts";
+
+/** As much of a MediaStreamTrack as a call touches. */
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  readyState: "live" | "ended" = "live";
+  constructor(readonly kind: string) {
+    super();
+  }
+  stop(): void {
+    this.readyState = "ended";
+  }
+  asTrack(): MediaStreamTrack {
+    return this as unknown as MediaStreamTrack;
+  }
+}
+
+export class FakeLink implements MediaLink {
+  slots: Slot[] = [];
+  closed = false;
+  answers: LinkAnswer[] = [];
+  sent = new Map<MediaSource, MediaStreamTrack | null>();
+  restarts = 0;
+  packets = 0;
+  /** Packets come in all the time until this is set. */
+  dead = false;
+
+  constructor(private readonly onState: (state: LinkState) => void) {}
+
+  async offer() {
+    const stream = {} as MediaStream;
+    this.slots = [
+      { mid: "4", kind: "mic", stream },
+      { mid: "5", kind: "camera", stream },
+      { mid: "6", kind: "camera", stream },
+      { mid: "7", kind: "screen", stream },
+    ];
+    return { sdp: "offer", mids: { "0": "mic", "1": "camera" } as Record<string, MediaSource> };
+  }
+  async restart() {
+    this.restarts += 1;
+    return { ufrag: `u${this.restarts}`, pwd: "p" };
+  }
+  async accept(answer: LinkAnswer) {
+    this.answers.push(answer);
+  }
+  async setTrack(source: MediaSource, track: MediaStreamTrack | null) {
+    this.sent.set(source, track);
+  }
+  async setLayers() {}
+  async activity() {
+    if (!this.dead) this.packets += 1;
+    return this.packets;
+  }
+  close() {
+    this.closed = true;
+  }
+  become(state: LinkState): void {
+    this.onState(state);
+  }
+}
+
+/** Every connection that was made, oldest first. */
+export class FakeLinks {
+  all: FakeLink[] = [];
+  open: OpenLink = (_ice, onState) => {
+    const link = new FakeLink(onState);
+    this.all.push(link);
+    return link;
+  };
+  get last(): FakeLink {
+    const link = this.all.at(-1);
+    if (!link) throw new Error("no connection was made");
+    return link;
+  }
+}
+
+/** Devices that are there at once, or fail as told. */
+export class FakeDevices implements Devices {
+  tracks: FakeTrack[] = [];
+  missing = new Set<MediaSource>();
+
+  mic = () => this.#get("mic");
+  camera = () => this.#get("camera");
+  screen = async () => ({ video: await this.#get("screen"), audio: null });
+
+  async #get(source: MediaSource): Promise<MediaStreamTrack> {
+    if (this.missing.has(source)) throw new DeviceError(source, "missing");
+    const track = new FakeTrack(source);
+    this.tracks.push(track);
+    return track.asTrack();
+  }
+}
