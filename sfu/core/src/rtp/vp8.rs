@@ -1,0 +1,196 @@
+//! The VP8 payload descriptor (RFC 7741 section 4.2): read, and rewritten so that the viewer sees one stream.
+
+/// Where the descriptor's numbers lie, relative to the payload, and what they were. An offset of 0 means "absent": byte 0
+/// is the mandatory one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Offset of the picture id.
+    pub picture_at: u8,
+    /// Two bytes (15 bits) instead of one (7 bits).
+    pub picture_long: bool,
+    /// Picture id.
+    pub picture: u16,
+    /// Offset of TL0PICIDX.
+    pub tl0_at: u8,
+    /// TL0PICIDX.
+    pub tl0: u8,
+    /// Offset of the byte with TID, Y and KEYIDX, when K is set.
+    pub key_at: u8,
+    /// KEYIDX, 5 bits.
+    pub key: u8,
+    /// First packet of a frame.
+    pub start: bool,
+    /// First packet of a key frame (section 4.3: the P bit of the first partition is clear).
+    pub key_frame: bool,
+}
+
+impl Descriptor {
+    /// Reads the descriptor; `None` when the payload ends inside it.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let mut this = Self::default();
+        let first = *payload.first()?;
+        let mut at = 1_usize;
+        if first & 0x80 != 0 {
+            let flags = *payload.get(at)?;
+            at += 1;
+            if flags & 0x80 != 0 {
+                let high = *payload.get(at)?;
+                this.picture_at = at as u8;
+                if high & 0x80 != 0 {
+                    this.picture_long = true;
+                    this.picture = u16::from_be_bytes([high & 0x7f, *payload.get(at + 1)?]);
+                    at += 2;
+                } else {
+                    this.picture = u16::from(high);
+                    at += 1;
+                }
+            }
+            if flags & 0x40 != 0 {
+                this.tl0_at = at as u8;
+                this.tl0 = *payload.get(at)?;
+                at += 1;
+            }
+            if flags & 0x30 != 0 {
+                let byte = *payload.get(at)?;
+                if flags & 0x10 != 0 {
+                    this.key_at = at as u8;
+                    this.key = byte & 0x1f;
+                }
+                at += 1;
+            }
+        }
+        // S = 1 and partition 0: here the frame begins.
+        if first & 0x10 != 0 && first & 0x07 == 0 {
+            let frame = *payload.get(at)?;
+            this.start = true;
+            this.key_frame = frame & 0x01 == 0;
+        }
+        Some(this)
+    }
+
+    /// Writes the numbers moved by `offsets` into a copy of the payload.
+    pub fn rewrite(&self, payload: &mut [u8], offsets: Offsets) {
+        let picture = self.picture.wrapping_add(offsets.picture);
+        if self.picture_at != 0 {
+            let at = usize::from(self.picture_at);
+            if self.picture_long {
+                if let Some(bytes) = payload.get_mut(at..at + 2) {
+                    bytes.copy_from_slice(&(picture & 0x7fff | 0x8000).to_be_bytes());
+                }
+            } else if let Some(byte) = payload.get_mut(at) {
+                *byte = (picture & 0x7f) as u8;
+            }
+        }
+        if self.tl0_at != 0
+            && let Some(byte) = payload.get_mut(usize::from(self.tl0_at))
+        {
+            *byte = self.tl0.wrapping_add(offsets.tl0);
+        }
+        if self.key_at != 0
+            && let Some(byte) = payload.get_mut(usize::from(self.key_at))
+        {
+            *byte = *byte & 0xe0 | self.key.wrapping_add(offsets.key) & 0x1f;
+        }
+    }
+}
+
+/// What is added to a source's numbers on their way into a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// To the picture id (modulo its width).
+    pub picture: u16,
+    /// To TL0PICIDX.
+    pub tl0: u8,
+    /// To KEYIDX.
+    pub key: u8,
+}
+
+/// The newest numbers that a slot has sent; the next source continues after them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Newest {
+    picture: u16,
+    tl0: u8,
+    key: u8,
+}
+
+impl Newest {
+    /// A slot that has sent nothing yet, beginning at any picture id.
+    pub fn new(picture: u16) -> Self {
+        Self { picture: picture & 0x7fff, ..Self::default() }
+    }
+
+    /// Offsets for a source that enters the slot with `first`.
+    pub fn enter(&self, first: &Descriptor) -> Offsets {
+        Offsets {
+            picture: self.picture.wrapping_add(1).wrapping_sub(first.picture),
+            tl0: self.tl0.wrapping_add(1).wrapping_sub(first.tl0),
+            key: self.key.wrapping_add(1).wrapping_sub(first.key),
+        }
+    }
+
+    /// Notes a packet that was sent.
+    pub fn note(&mut self, sent: &Descriptor, offsets: Offsets) {
+        let picture = sent.picture.wrapping_add(offsets.picture) & 0x7fff;
+        // Late packets must not turn the clock back: compare on the 15-bit circle.
+        if picture.wrapping_sub(self.picture) & 0x7fff < 0x4000 {
+            self.picture = picture;
+            self.tl0 = sent.tl0.wrapping_add(offsets.tl0);
+            self.key = sent.key.wrapping_add(offsets.key) & 0x1f;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rtp::codec::vp8::Vp8Packet;
+    use rtp::packetizer::Depacketizer;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_fail_badly(data in proptest::collection::vec(any::<u8>(), 0..16), picture: u16, tl0: u8, key: u8) {
+            if let Some(descriptor) = Descriptor::parse(&data) {
+                let mut copy = data.clone();
+                descriptor.rewrite(&mut copy, Offsets { picture, tl0, key });
+                let again = Descriptor::parse(&copy).unwrap();
+                prop_assert_eq!(again.start, descriptor.start);
+                prop_assert_eq!(again.key_frame, descriptor.key_frame);
+                prop_assert_eq!(again.picture_at, descriptor.picture_at);
+                let mask = if descriptor.picture_long { 0x7fff } else { 0x7f };
+                if descriptor.picture_at != 0 {
+                    prop_assert_eq!(again.picture, descriptor.picture.wrapping_add(picture) & mask);
+                }
+                descriptor.rewrite(&mut copy, Offsets::default());
+                prop_assert_eq!(copy, data);
+            }
+        }
+
+        #[test]
+        fn it_reads_what_the_rtp_crate_reads(data in proptest::collection::vec(any::<u8>(), 8..16)) {
+            let mut oracle = Vp8Packet::default();
+            if oracle.depacketize(&bytes::Bytes::from(data.clone())).is_ok() {
+                let ours = Descriptor::parse(&data).unwrap();
+                prop_assert_eq!(ours.picture, oracle.picture_id);
+                prop_assert_eq!(ours.tl0, oracle.tl0_pic_idx);
+                prop_assert_eq!(ours.start, oracle.s == 1 && oracle.pid == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_source_continues_after_the_first() {
+        let mut newest = Newest::new(0x7ffe);
+        let a = Descriptor { picture_at: 2, picture_long: true, picture: 500, tl0: 9, tl0_at: 4, ..Default::default() };
+        let into = newest.enter(&a);
+        newest.note(&a, into);
+        assert_eq!(newest.picture, 0x7fff);
+        let b = Descriptor { picture: 3, tl0: 200, ..a };
+        let into = newest.enter(&b);
+        let mut payload = [0x90, 0xc0, 0, 0, 0, 0];
+        b.rewrite(&mut payload, into);
+        assert_eq!(Descriptor::parse(&payload).unwrap().picture, 0, "15 bits wrap");
+        assert_eq!(payload[4], newest.tl0.wrapping_add(1));
+    }
+}
