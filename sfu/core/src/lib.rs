@@ -6,6 +6,7 @@
 //!  datagram <─ arena <─ transport (SRTP sealed in place) <─ slot (SSRC, seq, timestamp, picture id rewritten)
 //! ```
 
+pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod transport;
