@@ -6,6 +6,9 @@
 //!  datagram <─ arena <─ transport (SRTP sealed in place) <─ slot (SSRC, seq, timestamp, picture id rewritten)
 //! ```
 
+pub mod audio;
+pub mod forward;
+pub mod room;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -118,7 +118,10 @@ pub struct Packets<'a> {
 impl<'a> Packets<'a> {
     /// Reads `compound`, already decrypted.
     pub fn new(compound: &'a [u8]) -> Self {
-        Self { data: compound, intra: &[] }
+        Self {
+            data: compound,
+            intra: &[],
+        }
     }
 }
 
@@ -132,7 +135,9 @@ impl<'a> Iterator for Packets<'a> {
     fn next(&mut self) -> Option<Packet<'a>> {
         if let Some((entry, rest)) = self.intra.split_first_chunk::<8>() {
             self.intra = rest;
-            return Some(Packet::KeyFrameRequest { ssrc: u32_at(entry, 0)? });
+            return Some(Packet::KeyFrameRequest {
+                ssrc: u32_at(entry, 0)?,
+            });
         }
         let &[first, kind, l0, l1] = self.data.first_chunk::<4>()?;
         let length = 4 + 4 * usize::from(u16::from_be_bytes([l0, l1]));
@@ -175,13 +180,19 @@ impl<'a> Packets<'a> {
             (203, 1..) => Packet::Bye { ssrc: u32_at(body, 0)? },
             (205, 1) => Packet::Nack {
                 ssrc: u32_at(body, 4)?,
-                lost: NackIter { pairs: body.get(8..)?, first: 0, mask: 0 },
+                lost: NackIter {
+                    pairs: body.get(8..)?,
+                    first: 0,
+                    mask: 0,
+                },
             },
             (206, 1) => Packet::KeyFrameRequest { ssrc: u32_at(body, 4)? },
             (206, 4) => {
                 let (entry, rest) = body.get(8..)?.split_first_chunk::<8>()?;
                 self.intra = rest;
-                Packet::KeyFrameRequest { ssrc: u32_at(entry, 0)? }
+                Packet::KeyFrameRequest {
+                    ssrc: u32_at(entry, 0)?,
+                }
             }
             _ => Packet::Other,
         })
@@ -241,8 +252,15 @@ mod tests {
 
     #[test]
     fn each_entry_of_a_full_intra_request_counts() {
-        let entry = |ssrc| FirEntry { ssrc, sequence_number: 1 };
-        let fir = FullIntraRequest { sender_ssrc: 1, media_ssrc: 0, fir: vec![entry(5), entry(6)] };
+        let entry = |ssrc| FirEntry {
+            ssrc,
+            sequence_number: 1,
+        };
+        let fir = FullIntraRequest {
+            sender_ssrc: 1,
+            media_ssrc: 0,
+            fir: vec![entry(5), entry(6)],
+        };
         let bytes = fir.marshal().unwrap();
         let read: Vec<u32> = Packets::new(&bytes)
             .map(|packet| match packet {

@@ -35,7 +35,9 @@ impl<'a> Compound<'a> {
 
     /// Sender report without blocks (RFC 3550 section 6.4.1). `ntp` is 32.32 fixed point.
     pub fn sender_report(&mut self, ssrc: u32, ntp: u64, rtp: u32, packets: u32, octets: u32) -> bool {
-        let Some(body) = self.part(0, 200, 28) else { return false };
+        let Some(body) = self.part(0, 200, 28) else {
+            return false;
+        };
         body[..4].copy_from_slice(&ssrc.to_be_bytes());
         body[4..12].copy_from_slice(&ntp.to_be_bytes());
         body[12..16].copy_from_slice(&rtp.to_be_bytes());
@@ -47,7 +49,9 @@ impl<'a> Compound<'a> {
     /// Receiver report; further ones after 31 blocks are the caller's to write.
     pub fn receiver_report(&mut self, ssrc: u32, blocks: &[ReportBlock]) -> bool {
         let blocks = &blocks[..blocks.len().min(31)];
-        let Some(body) = self.part(blocks.len() as u8, 201, 8 + 24 * blocks.len()) else { return false };
+        let Some(body) = self.part(blocks.len() as u8, 201, 8 + 24 * blocks.len()) else {
+            return false;
+        };
         body[..4].copy_from_slice(&ssrc.to_be_bytes());
         for (out, block) in body[4..].chunks_exact_mut(24).zip(blocks) {
             let lost = block.lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff;
@@ -76,7 +80,9 @@ impl<'a> Compound<'a> {
                 pairs += 1;
             }
         }
-        let Some(body) = self.part(1, 205, 12 + 4 * pairs) else { return false };
+        let Some(body) = self.part(1, 205, 12 + 4 * pairs) else {
+            return false;
+        };
         body[..4].copy_from_slice(&sender.to_be_bytes());
         body[4..8].copy_from_slice(&media.to_be_bytes());
         let mut chunks = body[8..].chunks_exact_mut(4);
@@ -101,7 +107,9 @@ impl<'a> Compound<'a> {
 
     /// Picture loss indication.
     pub fn picture_loss(&mut self, sender: u32, media: u32) -> bool {
-        let Some(body) = self.part(1, 206, 12) else { return false };
+        let Some(body) = self.part(1, 206, 12) else {
+            return false;
+        };
         body[..4].copy_from_slice(&sender.to_be_bytes());
         body[4..8].copy_from_slice(&media.to_be_bytes());
         true
@@ -110,7 +118,9 @@ impl<'a> Compound<'a> {
     /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03) in bit/s for up to 255 streams.
     pub fn remb(&mut self, sender: u32, bitrate: u64, ssrcs: &[u32]) -> bool {
         let ssrcs = &ssrcs[..ssrcs.len().min(255)];
-        let Some(body) = self.part(15, 206, 20 + 4 * ssrcs.len()) else { return false };
+        let Some(body) = self.part(15, 206, 20 + 4 * ssrcs.len()) else {
+            return false;
+        };
         let exponent = (64 - bitrate.leading_zeros()).saturating_sub(18);
         let mantissa = (bitrate >> exponent) as u32;
         body[..4].copy_from_slice(&sender.to_be_bytes());
@@ -184,7 +194,9 @@ mod tests {
         assert_eq!(pli.media_ssrc, 9);
         let remb = ReceiverEstimatedMaximumBitrate::unmarshal(&mut &out[72..len]).unwrap();
         assert!((remb.bitrate - 2_500_000.0).abs() < 20.0);
-        let Some(Packet::ReceiverReport { mut blocks }) = Packets::new(&out[..len]).next() else { panic!("a report") };
+        let Some(Packet::ReceiverReport { mut blocks }) = Packets::new(&out[..len]).next() else {
+            panic!("a report")
+        };
         assert_eq!(blocks.next(), Some(block));
         assert_eq!(Packets::new(&out[..len]).count(), 4);
     }
@@ -193,10 +205,18 @@ mod tests {
     fn a_negative_loss_survives_and_a_full_buffer_refuses() {
         let mut out = [0; 40];
         let mut compound = Compound::new(&mut out);
-        assert!(compound.receiver_report(1, &[ReportBlock { lost: -2, ..Default::default() }]));
+        assert!(compound.receiver_report(
+            1,
+            &[ReportBlock {
+                lost: -2,
+                ..Default::default()
+            }]
+        ));
         assert!(!compound.picture_loss(1, 2));
         let len = compound.len();
-        let Some(Packet::ReceiverReport { mut blocks }) = Packets::new(&out[..len]).next() else { panic!("a report") };
+        let Some(Packet::ReceiverReport { mut blocks }) = Packets::new(&out[..len]).next() else {
+            panic!("a report")
+        };
         assert_eq!(blocks.next().unwrap().lost, -2);
     }
 }

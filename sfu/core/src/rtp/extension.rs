@@ -11,7 +11,10 @@ impl<'a> Extensions<'a> {
     /// Elements in `data` under the header word `profile`; nothing for a profile that RFC 8285 does not know.
     pub fn new(profile: u16, data: &'a [u8]) -> Self {
         let known = profile == 0xbede || profile & 0xfff0 == 0x1000;
-        Self { two_byte: profile != 0xbede, data: if known { data } else { &[] } }
+        Self {
+            two_byte: profile != 0xbede,
+            data: if known { data } else { &[] },
+        }
     }
 }
 

@@ -94,7 +94,9 @@ impl Header {
 
     /// The payload of the packet that this header was read from; empty for any other that is too short.
     pub fn payload<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
-        packet.get(usize::from(self.payload_start)..usize::from(self.payload_end)).unwrap_or_default()
+        packet
+            .get(usize::from(self.payload_start)..usize::from(self.payload_end))
+            .unwrap_or_default()
     }
 
     /// The header extensions of the packet that this header was read from.

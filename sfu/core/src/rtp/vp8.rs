@@ -116,7 +116,10 @@ pub struct Newest {
 impl Newest {
     /// A slot that has sent nothing yet, beginning at any picture id.
     pub fn new(picture: u16) -> Self {
-        Self { picture: picture & 0x7fff, ..Self::default() }
+        Self {
+            picture: picture & 0x7fff,
+            ..Self::default()
+        }
     }
 
     /// Offsets for a source that enters the slot with `first`.
@@ -182,11 +185,22 @@ mod tests {
     #[test]
     fn a_second_source_continues_after_the_first() {
         let mut newest = Newest::new(0x7ffe);
-        let a = Descriptor { picture_at: 2, picture_long: true, picture: 500, tl0: 9, tl0_at: 4, ..Default::default() };
+        let a = Descriptor {
+            picture_at: 2,
+            picture_long: true,
+            picture: 500,
+            tl0: 9,
+            tl0_at: 4,
+            ..Default::default()
+        };
         let into = newest.enter(&a);
         newest.note(&a, into);
         assert_eq!(newest.picture, 0x7fff);
-        let b = Descriptor { picture: 3, tl0: 200, ..a };
+        let b = Descriptor {
+            picture: 3,
+            tl0: 200,
+            ..a
+        };
         let into = newest.enter(&b);
         let mut payload = [0x90, 0xc0, 0, 0, 0, 0];
         b.rewrite(&mut payload, into);

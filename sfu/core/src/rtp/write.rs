@@ -40,7 +40,12 @@ pub fn write_header(out: &mut [u8], header: &OutHeader, extensions: &OutExtensio
     if out.len() < MAX_HEADER || extensions.mid.is_some_and(|(_, mid)| mid.is_empty() || mid.len() > 32) {
         return None;
     }
-    let OutExtensions { mid, audio_level, orientation, transport_cc } = *extensions;
+    let OutExtensions {
+        mid,
+        audio_level,
+        orientation,
+        transport_cc,
+    } = *extensions;
     let any = mid.is_some() || audio_level.is_some() || orientation.is_some() || transport_cc.is_some();
     out[0] = 0x80 | if any { 0x10 } else { 0 } | u8::from(header.csrc.is_some());
     out[1] = u8::from(header.marker) << 7 | (header.payload_type & 0x7f);
@@ -55,7 +60,12 @@ pub fn write_header(out: &mut [u8], header: &OutHeader, extensions: &OutExtensio
     if !any {
         return Some(at);
     }
-    let ids = [mid.map(|m| m.0), audio_level.map(|l| l.0), orientation.map(|o| o.0), transport_cc.map(|t| t.0)];
+    let ids = [
+        mid.map(|m| m.0),
+        audio_level.map(|l| l.0),
+        orientation.map(|o| o.0),
+        transport_cc.map(|t| t.0),
+    ];
     let two_byte = ids.iter().flatten().any(|id| *id > 14) || mid.is_some_and(|(_, mid)| mid.len() > 16);
     let head = at;
     at += 4;
@@ -141,9 +151,19 @@ mod tests {
 
     #[test]
     fn a_mid_that_cannot_be_written_is_refused() {
-        let header = OutHeader { marker: false, payload_type: 0, sequence: 0, timestamp: 0, ssrc: 0, csrc: None };
+        let header = OutHeader {
+            marker: false,
+            payload_type: 0,
+            sequence: 0,
+            timestamp: 0,
+            ssrc: 0,
+            csrc: None,
+        };
         let long = [b'x'; 33];
-        let extensions = OutExtensions { mid: Some((1, &long)), ..Default::default() };
+        let extensions = OutExtensions {
+            mid: Some((1, &long)),
+            ..Default::default()
+        };
         assert_eq!(write_header(&mut [0; 200], &header, &extensions), None);
         assert_eq!(write_header(&mut [0; 20], &header, &OutExtensions::default()), None);
     }
