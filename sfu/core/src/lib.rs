@@ -12,5 +12,6 @@ pub mod room;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod shard;
 pub mod transport;
 pub mod types;

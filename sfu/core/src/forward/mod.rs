@@ -12,4 +12,5 @@ pub use clock::{MediaClock, ShardClock};
 pub use gaps::Gaps;
 pub use receiver::{Arrival, KEY_FRAME_INTERVAL, Receiver};
 pub use slab::{BUFFER_LEN, Meta, PacketBuffer, PacketKey, Slab};
+pub(crate) use slot::GROWTH;
 pub use slot::{Answer, Outgoing, SlotConfig};

@@ -94,6 +94,26 @@ impl Descriptor {
     }
 }
 
+/// Height in pixels of the key frame that `payload` begins (RFC 6386 section 9.1); these ten bytes stay clear under
+/// end-to-end encryption too.
+pub fn key_frame_height(payload: &[u8]) -> Option<u32> {
+    let mut at = 1;
+    let first = *payload.first()?;
+    if first & 0x80 != 0 {
+        let flags = *payload.get(1)?;
+        at = 2;
+        if flags & 0x80 != 0 {
+            at += if payload.get(2)? & 0x80 != 0 { 2 } else { 1 };
+        }
+        at += usize::from(flags & 0x40 != 0) + usize::from(flags & 0x30 != 0);
+    }
+    let frame = payload.get(at..at + 10)?;
+    if frame[0] & 1 != 0 || frame[3..6] != [0x9d, 0x01, 0x2a] {
+        return None;
+    }
+    Some(u32::from(u16::from_le_bytes([frame[8], frame[9]]) & 0x3fff)).filter(|height| *height > 0)
+}
+
 /// What is added to a source's numbers on their way into a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offsets {

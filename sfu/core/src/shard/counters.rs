@@ -1,0 +1,74 @@
+//! What a shard counts.
+
+use crate::transport::DropReason;
+
+/// Why a packet, or an event, was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drop {
+    /// It belongs to no participant.
+    Nobody,
+    /// The transport did not believe it, or had no use for it.
+    Transport,
+    /// Authentic, but not RTP.
+    Malformed,
+    /// A stream that was not negotiated, or one too many.
+    UnknownStream,
+    /// A payload type that was not negotiated.
+    UnknownCodec,
+    /// It came before.
+    Duplicate,
+    /// Too late for anybody.
+    Late,
+    /// The packet slab is full.
+    SlabFull,
+    /// The transmit arena is full.
+    ArenaFull,
+    /// A moderator muted the source.
+    Blocked,
+    /// The transport refused to seal.
+    Seal,
+    /// A retransmission beyond a viewer's allowance.
+    RetransmissionCap,
+    /// An event that nobody took.
+    Event,
+}
+
+/// Number of [`Drop`] reasons.
+const REASONS: usize = Drop::Event as usize + 1;
+
+/// Counters since the start of the shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// RTP packets received and kept.
+    pub received: u64,
+    /// RTP packets sent to viewers, retransmissions excluded.
+    pub forwarded: u64,
+    /// Retransmissions sent to viewers.
+    pub retransmitted: u64,
+    /// Packets that publishers sent again.
+    pub recovered: u64,
+    /// Sequence numbers that publishers were asked to send again.
+    pub nacked: u64,
+    /// Key frames asked for.
+    pub key_frames_asked: u64,
+    dropped: [u64; REASONS],
+}
+
+impl Counters {
+    /// Dropped for this reason.
+    pub fn dropped(&self, reason: Drop) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    pub(super) fn drop(&mut self, reason: Drop) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    pub(super) fn drop_in_transport(&mut self, reason: DropReason) {
+        let reason = match reason {
+            DropReason::Replayed => Drop::Duplicate,
+            _ => Drop::Transport,
+        };
+        self.drop(reason);
+    }
+}

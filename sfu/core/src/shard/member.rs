@@ -1,0 +1,181 @@
+//! A participant in the shard: transport, what they publish, what they receive.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::rebind::Binding;
+use crate::audio::Level;
+use crate::forward::{Outgoing, Receiver};
+use crate::room::{Intent, LayerView, SlotPolicy};
+use crate::sdp::{Codec, ExtensionIds};
+use crate::transport::{Fingerprint, IceCredentials, Transport};
+use crate::types::{ParticipantId, Path, RoomId, Source};
+
+/// Received streams (SSRCs) of one participant; more are dropped. Four sources with three layers and their RTX are 16.
+pub(super) const MAX_STREAMS: usize = 32;
+/// Paths remembered for one participant; the oldest is forgotten.
+pub(super) const MAX_PATHS: usize = 8;
+/// Packets kept of a video layer and of an audio stream.
+const VIDEO_RING: usize = 512;
+const AUDIO_RING: usize = 64;
+
+pub(super) struct Member {
+    pub id: ParticipantId,
+    pub room: RoomId,
+    pub epoch: u16,
+    pub transport: Transport,
+    pub fingerprint: Fingerprint,
+    pub local_ice: IceCredentials,
+    pub remote_ice: IceCredentials,
+    pub session: (u64, u64),
+    pub connected: bool,
+    pub paths: SmallVec<[Path; MAX_PATHS]>,
+    /// Our SSRC in reports about what they send.
+    pub ssrc: u32,
+    /// Extension ids of what they send (the same in every m-line of a bundle).
+    pub extensions: ExtensionIds,
+    pub tracks: Vec<Track>,
+    pub streams: SmallVec<[Stream; 8]>,
+    pub slots: Vec<Slot>,
+    pub policy: SlotPolicy,
+    pub intents: BTreeMap<String, Intent>,
+    pub told: Vec<Binding>,
+    pub bindings_dirty: bool,
+    pub round_trip: Duration,
+    /// Bytes of retransmission that may still be sent before the next report.
+    pub retransmission_budget: usize,
+    pub report_at: Option<Instant>,
+    pub report_turn: u32,
+    pub wake: Option<Instant>,
+}
+
+/// A received SSRC.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    pub ssrc: u32,
+    pub track: u8,
+    pub layer: u8,
+    pub rtx: bool,
+}
+
+/// One published m-line.
+pub(super) struct Track {
+    pub mid: String,
+    pub source: Source,
+    pub codecs: Vec<Codec>,
+    pub rids: Vec<String>,
+    pub layers: Vec<Layer>,
+    pub blocked: bool,
+    pub started: bool,
+    pub level: Level,
+    pub watched: Watched,
+}
+
+/// What the publisher was told about its layers.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    pub told: SmallVec<[bool; 4]>,
+    pub last_watched: SmallVec<[Option<Instant>; 4]>,
+}
+
+/// One simulcast layer, or all of a source without simulcast.
+pub(super) struct Layer {
+    pub ssrc: Option<u32>,
+    pub receiver: Receiver,
+    pub height: u32,
+    pub live: bool,
+    /// Slots that carry it.
+    pub viewers: Vec<Viewer>,
+    /// Slots that will, from the next key frame on.
+    pub waiting: Vec<Viewer>,
+}
+
+/// A slot of another participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Viewer {
+    pub member: u32,
+    pub slot: u16,
+}
+
+/// A receive m-line.
+pub(super) struct Slot {
+    pub mid: String,
+    pub kind: Source,
+    pub out: Outgoing,
+    pub bound: Option<Bound>,
+}
+
+/// What a slot carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub publisher: ParticipantId,
+    pub source: Source,
+    pub height: u32,
+    pub member: u32,
+    pub track: u8,
+    /// Layer whose packets are forwarded.
+    pub current: Option<u8>,
+    /// Layer that is waited for.
+    pub next: Option<u8>,
+    /// Layer that would suit best, whether it is sent or not.
+    pub ideal: u8,
+}
+
+impl Track {
+    pub(super) fn new(mid: String, source: Source, codecs: Vec<Codec>, rids: Vec<String>, declared: usize) -> Self {
+        let count = if rids.is_empty() { declared.max(1) } else { rids.len() }.min(8);
+        let (rate, nack) = codecs.first().map_or((90_000, false), |c| (c.clock_rate, c.nack));
+        let ring = if source.is_audio() { AUDIO_RING } else { VIDEO_RING };
+        let layers = (0..count).map(|_| Layer {
+            ssrc: None,
+            receiver: Receiver::new(rate, nack, ring),
+            height: 0,
+            live: false,
+            viewers: Vec::new(),
+            waiting: Vec::new(),
+        });
+        Self {
+            mid,
+            source,
+            layers: layers.collect(),
+            codecs,
+            rids,
+            blocked: false,
+            started: false,
+            level: Level::default(),
+            watched: Watched::default(),
+        }
+    }
+
+    pub(super) fn layer_views(&self) -> SmallVec<[LayerView; 4]> {
+        self.layers
+            .iter()
+            .map(|layer| LayerView {
+                height: layer.height,
+                live: layer.live,
+            })
+            .collect()
+    }
+
+    /// A fresh receiver for a layer whose sender began a new stream.
+    pub(super) fn reset(&mut self, layer: usize) -> Receiver {
+        let ring = if self.source.is_audio() { AUDIO_RING } else { VIDEO_RING };
+        let old = &mut self.layers[layer].receiver;
+        let fresh = Receiver::new(old.clock_rate, old.nack, ring);
+        std::mem::replace(old, fresh)
+    }
+}
+
+impl Member {
+    /// The smallest delay of their sender reports: what ties their media clocks together.
+    pub(super) fn clock_offset(&self, clock: &crate::forward::ShardClock) -> Option<i128> {
+        let layers = self.tracks.iter().flat_map(|track| &track.layers);
+        layers.filter_map(|layer| layer.receiver.clock.delay(clock)).min()
+    }
+
+    pub(super) fn track_of(&self, source: Source) -> Option<usize> {
+        self.tracks.iter().position(|track| track.source == source)
+    }
+}

@@ -1,0 +1,161 @@
+//! A shard: rooms, participants, packets and timers of one thread, sans-IO.
+//!
+//! ```text
+//!  handle_datagram ─ incoming ─┬ feedback (RTCP)
+//!                              └ forward ─> arena ─> the thread sends
+//!  offer, intents, leave, ... ─ negotiate ─> rebind (who is in which slot) ─> events
+//!  handle_timeout ─ timers ─ report (RTCP out)
+//! ```
+//!
+//! Nothing walks all participants per packet: a publisher's layer lists its viewers, a dirty list names the rooms whose
+//! slots must be filled anew, one heap holds the next deadline of each participant and room.
+
+mod counters;
+mod feedback;
+mod forwarding;
+mod incoming;
+mod member;
+mod negotiate;
+mod rebind;
+mod report;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+pub use counters::{Counters, Drop};
+pub use negotiate::{OfferError, OfferRequest};
+pub use rebind::{Binding, PauseReason};
+
+use crate::forward::{Arena, ShardClock, Slab};
+use crate::sdp::CodecPolicy;
+use crate::transport::Identity;
+use crate::types::{ParticipantId, Path, Random, RoomId, Source};
+use member::Member;
+use rebind::Room;
+use timers::Timers;
+
+/// Events that may wait for [`Shard::poll_event`]. The thread takes them after every batch; beyond this the oldest
+/// `Speakers` and `Bindings` are superseded anyway, so the oldest event is dropped and counted.
+const MAX_EVENTS: usize = 4_096;
+
+/// Participants in one room of a shard; more are refused.
+pub const MAX_ROOM: usize = 300;
+
+/// What a shard is told at its birth.
+pub struct ShardConfig {
+    /// Node number in user fragments.
+    pub node: u16,
+    /// Shard number in user fragments.
+    pub shard: u8,
+    /// Addresses in the answers, the best first.
+    pub candidates: Vec<SocketAddr>,
+    /// Which codecs rooms use.
+    pub codecs: CodecPolicy,
+}
+
+/// What a shard tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// DTLS is up.
+    Connected(ParticipantId),
+    /// No authenticated packet for 5 s.
+    Lost(ParticipantId),
+    /// Packets again after `Lost`.
+    Recovered(ParticipantId),
+    /// The transport is gone for good; the participant has left.
+    Closed(ParticipantId),
+    /// What each slot of this participant carries now; slots that carry nothing are not named.
+    Bindings(ParticipantId, Vec<Binding>),
+    /// Who speaks in the room, loudest first.
+    Speakers(RoomId, Vec<ParticipantId>),
+    /// Which simulcast layers of this source somebody watches, smallest first. A layer is called unwatched only when it has
+    /// been for a while; the smallest never is.
+    Layers(ParticipantId, Source, Vec<bool>),
+    /// A defect ended the room; all of its transports are gone.
+    RoomFailed(RoomId),
+}
+
+/// A media shard. See the module's picture.
+pub struct Shard {
+    config: ShardConfig,
+    identity: Identity,
+    clock: ShardClock,
+    random: Box<dyn Random + Send>,
+    members: slab::Slab<Member>,
+    epochs: Vec<u16>,
+    by_id: HashMap<ParticipantId, u32>,
+    by_path: HashMap<Path, u32>,
+    by_ssrc: HashMap<u32, u32>,
+    rooms: HashMap<RoomId, Room>,
+    dirty_rooms: Vec<RoomId>,
+    dirty_bindings: Vec<u32>,
+    packets: Slab,
+    arena: Arena,
+    timers: Timers,
+    events: VecDeque<Event>,
+    counters: Counters,
+    session: u64,
+    working_on: Option<RoomId>,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(config: ShardConfig, identity: Identity, random: Box<dyn Random + Send>, now: Instant) -> Self {
+        Self {
+            config,
+            identity,
+            clock: ShardClock::new(now),
+            random,
+            members: slab::Slab::new(),
+            epochs: Vec::new(),
+            by_id: HashMap::new(),
+            by_path: HashMap::new(),
+            by_ssrc: HashMap::new(),
+            rooms: HashMap::new(),
+            dirty_rooms: Vec::new(),
+            dirty_bindings: Vec::new(),
+            packets: Slab::default(),
+            arena: Arena::default(),
+            timers: Timers::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            session: 0,
+            working_on: None,
+        }
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Datagrams to send; the thread sends them and calls [`Arena::clear`].
+    pub fn outgoing(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Participants.
+    pub fn participants(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The room whose work is being done; after a caught panic the one to give to [`Self::fail_room`].
+    pub fn working_on(&self) -> Option<RoomId> {
+        self.working_on
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+            self.counters.drop(Drop::Event);
+        }
+        self.events.push_back(event);
+    }
+}

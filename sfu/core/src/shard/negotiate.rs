@@ -1,0 +1,460 @@
+//! Offers, ICE restarts, and the ways out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::member::{Member, Slot, Track};
+use super::{Event, MAX_ROOM, Shard};
+use crate::forward::{Outgoing, SlotConfig};
+use crate::room::{Intent, SlotPolicy};
+use crate::sdp::{
+    AnswerParams, Extension, FurtherLines, MediaKind, Negotiated, Offer, OfferRules, Role, SdpError, SlotSsrcs, answer,
+    parse_offer,
+};
+use crate::transport::ufrag::Ufrag;
+use crate::transport::{IceCredentials, Transport, TransportConfig, TransportError};
+use crate::types::{ParticipantId, RoomId, Source};
+
+/// A participant's offer.
+#[derive(Clone, Debug)]
+pub struct OfferRequest {
+    /// Where.
+    pub room: RoomId,
+    /// Who; also the CSRC of their packets.
+    pub participant: ParticipantId,
+    /// Session description.
+    pub sdp: String,
+    /// What each mid is for; may be empty.
+    pub mids: BTreeMap<String, Source>,
+    /// May send.
+    pub publish: bool,
+    /// May receive.
+    pub subscribe: bool,
+    /// How their slots are filled.
+    pub slots: SlotPolicy,
+}
+
+/// Why an offer was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum OfferError {
+    /// The offer itself.
+    #[error(transparent)]
+    Sdp(#[from] SdpError),
+    /// The room is full.
+    #[error("the room has {0} participants already")]
+    RoomFull(usize),
+    /// DTLS could not be set up.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl Shard {
+    /// Answers an offer. The first one makes the participant; one with the same certificate grows their slots, and restarts
+    /// ICE when it brings new credentials; one with another certificate replaces their transport.
+    ///
+    /// # Errors
+    /// [`OfferError`]; nothing has changed then.
+    pub fn offer(&mut self, now: Instant, request: OfferRequest) -> Result<String, OfferError> {
+        self.working_on = Some(request.room);
+        let rules = OfferRules {
+            mids: &request.mids,
+            further_lines: match request.slots {
+                SlotPolicy::Intents => FurtherLines::Screen,
+                SlotPolicy::Fill | SlotPolicy::Publishers(_) => FurtherLines::People,
+            },
+            publish: request.publish,
+            subscribe: request.subscribe,
+        };
+        let offer = parse_offer(&request.sdp, &rules)?;
+        let former = self.by_id.get(&request.participant).copied();
+        let grown = former.filter(|key| {
+            let member = self.members.get(*key as usize);
+            member.is_some_and(|m| m.fingerprint == offer.fingerprint && m.room == request.room)
+        });
+        let sdp = match grown {
+            Some(key) => self.grow(key, &offer, request.slots)?,
+            None => self.admit(now, former, &offer, request)?,
+        };
+        self.settle(now);
+        self.working_on = None;
+        Ok(sdp)
+    }
+
+    fn admit(
+        &mut self,
+        now: Instant,
+        former: Option<u32>,
+        offer: &Offer,
+        request: OfferRequest,
+    ) -> Result<String, OfferError> {
+        let crowd = self.rooms.get(&request.room).map_or(0, |room| room.members.len());
+        if crowd >= MAX_ROOM && former.is_none() {
+            return Err(OfferError::RoomFull(crowd));
+        }
+        // A place that is given back is the next one to be taken.
+        let key = former.map_or_else(|| self.members.vacant_key(), |key| key as usize);
+        if self.epochs.len() <= key {
+            self.epochs.resize(key + 1, 0);
+        }
+        let epoch = self.epochs[key].wrapping_add(1);
+        let local_ice = self.credentials(key as u32, epoch);
+        self.session += 1;
+        let session = (self.session, 1);
+        let (sdp, negotiated) = self.answer(offer, &local_ice, session, None)?;
+        let transport = Transport::new(
+            TransportConfig {
+                local: local_ice.clone(),
+                remote: offer.ice.clone(),
+                remote_fingerprint: offer.fingerprint,
+            },
+            &self.identity,
+            now,
+        )?;
+        // Only now can nothing fail any more: the former transport goes, its wishes stay.
+        let intents = former.map(|key| self.remove(now, key)).unwrap_or_default();
+        let ssrc = self.random.u32();
+        let key = self.members.insert(Member {
+            id: request.participant,
+            room: request.room,
+            epoch,
+            transport,
+            fingerprint: offer.fingerprint,
+            local_ice,
+            remote_ice: offer.ice.clone(),
+            session,
+            connected: false,
+            paths: SmallVec::new(),
+            ssrc,
+            extensions: Default::default(),
+            tracks: Vec::new(),
+            streams: SmallVec::new(),
+            slots: Vec::new(),
+            policy: request.slots,
+            intents,
+            told: Vec::new(),
+            bindings_dirty: false,
+            round_trip: Duration::from_millis(100),
+            retransmission_budget: 0,
+            report_at: None,
+            report_turn: 0,
+            wake: None,
+        });
+        let key = key as u32;
+        self.epochs[key as usize] = epoch;
+        self.by_id.insert(request.participant, key);
+        self.apply(key, negotiated);
+        self.enter_room(now, key, request.room);
+        self.reschedule(key);
+        Ok(sdp)
+    }
+
+    fn grow(&mut self, key: u32, offer: &Offer, policy: SlotPolicy) -> Result<String, OfferError> {
+        let Some(member) = self.members.get(key as usize) else {
+            return Err(OfferError::RoomFull(0));
+        };
+        let restart = member.remote_ice != offer.ice;
+        let session = (member.session.0, member.session.1 + 1);
+        let epoch = member.epoch;
+        let local = if restart {
+            self.credentials(key, epoch)
+        } else {
+            member.local_ice.clone()
+        };
+        let (sdp, negotiated) = self.answer(offer, &local, session, Some(key))?;
+        if let Some(member) = self.members.get_mut(key as usize) {
+            member.session = session;
+            member.policy = policy;
+            if restart {
+                member.transport.restart_ice(local.clone(), offer.ice.clone());
+                member.local_ice = local;
+                member.remote_ice = offer.ice.clone();
+            }
+            let room = member.room;
+            self.apply(key, negotiated);
+            self.mark_room(room);
+            if restart {
+                self.refresh_after_restart(key);
+            }
+        }
+        Ok(sdp)
+    }
+
+    /// New ICE credentials for both sides; DTLS and SRTP stay. `None`: no such participant.
+    pub fn restart_ice(
+        &mut self,
+        now: Instant,
+        participant: ParticipantId,
+        remote: IceCredentials,
+    ) -> Option<IceCredentials> {
+        let key = *self.by_id.get(&participant)?;
+        let epoch = self.members.get(key as usize)?.epoch;
+        let local = self.credentials(key, epoch);
+        let member = self.members.get_mut(key as usize)?;
+        self.working_on = Some(member.room);
+        member.transport.restart_ice(local.clone(), remote.clone());
+        member.local_ice = local.clone();
+        member.remote_ice = remote;
+        self.refresh_after_restart(key);
+        self.reschedule(key);
+        self.settle(now);
+        self.working_on = None;
+        Some(local)
+    }
+
+    fn credentials(&mut self, slot: u32, epoch: u16) -> IceCredentials {
+        let place = Ufrag {
+            node: self.config.node,
+            shard: self.config.shard,
+            slot,
+            epoch,
+        };
+        let ufrag = place.encode(&mut *self.random);
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut bytes = [0; 32];
+        self.random.fill(&mut bytes);
+        let pwd = bytes
+            .iter()
+            .map(|b| char::from(ALPHABET[usize::from(b & 63)]))
+            .collect();
+        IceCredentials { ufrag, pwd }
+    }
+
+    fn answer(
+        &mut self,
+        offer: &Offer,
+        ice: &IceCredentials,
+        session: (u64, u64),
+        member: Option<u32>,
+    ) -> Result<(String, Negotiated), SdpError> {
+        let mut slots = BTreeMap::new();
+        for media in offer.media.iter().filter(|m| matches!(m.role, Role::Slot(_))) {
+            let kept = member.and_then(|key| {
+                let slot = self
+                    .members
+                    .get(key as usize)?
+                    .slots
+                    .iter()
+                    .find(|slot| slot.mid == media.mid)?;
+                let rtx = slot
+                    .out
+                    .config
+                    .rtx_ssrc
+                    .unwrap_or_else(|| slot.out.config.ssrc.wrapping_add(1));
+                Some(SlotSsrcs {
+                    ssrc: slot.out.config.ssrc,
+                    rtx,
+                })
+            });
+            let ssrcs = kept.unwrap_or_else(|| {
+                // An even number and the next one: two slots meet once in 2^31.
+                let ssrc = self.random.u32() | 1;
+                SlotSsrcs {
+                    ssrc: ssrc ^ 1,
+                    rtx: ssrc,
+                }
+            });
+            slots.insert(media.mid.clone(), ssrcs);
+        }
+        let params = AnswerParams {
+            ice,
+            fingerprint: self.identity.fingerprint(),
+            candidates: &self.config.candidates,
+            slots: &slots,
+            cname: "ringhall",
+            codecs: &self.config.codecs,
+            session,
+        };
+        answer(offer, &params)
+    }
+
+    /// Makes tracks and slots of what was agreed and is not there yet.
+    fn apply(&mut self, key: u32, negotiated: Negotiated) {
+        let Self {
+            members, random, rooms, ..
+        } = self;
+        let Some(member) = members.get_mut(key as usize) else {
+            return;
+        };
+        for media in negotiated.media {
+            match media.role {
+                Role::Publish(source) => {
+                    for extension in Extension::ALL {
+                        if let Some(id) = media.extensions.id(extension) {
+                            member.extensions.set(extension, id);
+                        }
+                    }
+                    if member.tracks.iter().any(|track| track.mid == media.mid) || member.tracks.len() >= 16 {
+                        continue;
+                    }
+                    let track = Track::new(media.mid, source, media.codecs, media.rids, media.ssrcs.streams.len());
+                    let at = member.tracks.len() as u8;
+                    for (layer, (ssrc, rtx)) in media.ssrcs.streams.iter().enumerate().take(track.layers.len()) {
+                        let stream = |ssrc, rtx| super::member::Stream {
+                            ssrc,
+                            track: at,
+                            layer: layer as u8,
+                            rtx,
+                        };
+                        // With RIDs the order of SSRCs says nothing; the RID in the packets does.
+                        if track.rids.is_empty() {
+                            member.streams.push(stream(*ssrc, false));
+                            member.streams.extend(rtx.map(|rtx| stream(rtx, true)));
+                        }
+                    }
+                    member.tracks.push(track);
+                    if let (Some(track), Some(room)) = (member.tracks.last_mut(), rooms.get(&member.room)) {
+                        track.blocked = room.blocked.contains(&(member.id, source));
+                    }
+                }
+                Role::Slot(kind) if media.kind != MediaKind::Application => {
+                    let Some(ssrcs) = media.slot else { continue };
+                    if member.slots.iter().any(|slot| slot.mid == media.mid) {
+                        continue;
+                    }
+                    let codecs: Box<[_]> = media.codecs.iter().map(|c| (c.kind, c.pt, c.rtx_pt)).collect();
+                    let has_rtx = codecs.iter().any(|(_, _, rtx)| rtx.is_some());
+                    let id = |extension| media.extensions.id(extension);
+                    let config = SlotConfig {
+                        mid: media.mid.as_str().into(),
+                        ssrc: ssrcs.ssrc,
+                        rtx_ssrc: has_rtx.then_some(ssrcs.rtx),
+                        codecs,
+                        clock_rate: media.codecs.first().map_or(90_000, |c| c.clock_rate),
+                        extensions: [
+                            id(Extension::Mid),
+                            id(Extension::AudioLevel),
+                            id(Extension::VideoOrientation),
+                        ],
+                    };
+                    let seed = [random.u32(), random.u32()];
+                    member.slots.push(Slot {
+                        mid: media.mid,
+                        kind,
+                        out: Outgoing::new(config, seed),
+                        bound: None,
+                    });
+                }
+                Role::Slot(_) | Role::Inactive => {}
+            }
+        }
+        for stream in &member.streams {
+            self.by_ssrc.insert(stream.ssrc, key);
+        }
+    }
+
+    /// Replaces what the participant wants to see. `false`: no such participant.
+    pub fn intents(&mut self, now: Instant, participant: ParticipantId, intents: Vec<Intent>) -> bool {
+        let Some(key) = self.by_id.get(&participant).copied() else {
+            return false;
+        };
+        let Some(member) = self.members.get_mut(key as usize) else {
+            return false;
+        };
+        let room = member.room;
+        self.working_on = Some(room);
+        let known = intents
+            .into_iter()
+            .filter(|intent| member.slots.iter().any(|slot| slot.mid == intent.mid));
+        member.intents = known.map(|intent| (intent.mid.clone(), intent)).collect();
+        // Only this viewer's slots change.
+        self.assign_viewer(now, key);
+        self.settle(now);
+        self.working_on = None;
+        true
+    }
+
+    /// Ends the participant's transport.
+    pub fn leave(&mut self, now: Instant, participant: ParticipantId) {
+        if let Some(key) = self.by_id.get(&participant).copied() {
+            self.working_on = self.members.get(key as usize).map(|m| m.room);
+            self.remove(now, key);
+            self.settle(now);
+            self.working_on = None;
+        }
+    }
+
+    /// Ends every transport of the room.
+    pub fn close_room(&mut self, now: Instant, room: RoomId) {
+        self.working_on = Some(room);
+        let members = self
+            .rooms
+            .get(&room)
+            .map(|room| room.members.clone())
+            .unwrap_or_default();
+        for key in members {
+            self.remove(now, key);
+        }
+        self.rooms.remove(&room);
+        self.working_on = None;
+    }
+
+    /// Destroys a room whose work has panicked: its transports are dropped without another word, since their state is not
+    /// known to be whole (a nonce must never repeat).
+    pub fn fail_room(&mut self, room: RoomId) {
+        self.rooms.remove(&room);
+        let keys: Vec<usize> = self
+            .members
+            .iter()
+            .filter(|(_, m)| m.room == room)
+            .map(|(key, _)| key)
+            .collect();
+        for key in keys {
+            if let Some(mut member) = self.members.try_remove(key) {
+                for track in &mut member.tracks {
+                    for layer in &mut track.layers {
+                        layer.receiver.drop_cache(&mut self.packets);
+                    }
+                }
+                self.by_id.remove(&member.id);
+            }
+            self.by_path.retain(|_, owner| *owner as usize != key);
+            self.by_ssrc.retain(|_, owner| *owner as usize != key);
+        }
+        self.dirty_bindings.clear();
+        self.dirty_rooms.retain(|dirty| *dirty != room);
+        for (key, member) in &mut self.members {
+            if member.bindings_dirty {
+                self.dirty_bindings.push(key as u32);
+            }
+        }
+        self.working_on = None;
+        self.event(Event::RoomFailed(room));
+    }
+
+    /// Takes a participant out, with a goodbye. Returns their intents.
+    pub(super) fn remove(&mut self, now: Instant, key: u32) -> BTreeMap<String, Intent> {
+        for slot in 0..self.members.get(key as usize).map_or(0, |m| m.slots.len()) {
+            self.unlink(key, slot as u16);
+        }
+        self.unlink_viewers(key);
+        let Some(mut member) = self.members.try_remove(key as usize) else {
+            return BTreeMap::new();
+        };
+        member.transport.close(now);
+        while let Some((path, datagram)) = member.transport.poll_transmit() {
+            self.arena.push(path, &datagram);
+        }
+        for track in &mut member.tracks {
+            for layer in &mut track.layers {
+                layer.receiver.drop_cache(&mut self.packets);
+            }
+        }
+        if self.by_id.get(&member.id) == Some(&key) {
+            self.by_id.remove(&member.id);
+        }
+        for path in &member.paths {
+            if self.by_path.get(path) == Some(&key) {
+                self.by_path.remove(path);
+            }
+        }
+        for stream in &member.streams {
+            if self.by_ssrc.get(&stream.ssrc) == Some(&key) {
+                self.by_ssrc.remove(&stream.ssrc);
+            }
+        }
+        self.leave_room(key, &member);
+        member.intents
+    }
+}
