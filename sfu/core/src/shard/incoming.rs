@@ -111,6 +111,7 @@ impl Shard {
                 TransportEvent::Lost => self.event(Event::Lost(id)),
                 TransportEvent::Recovered => {
                     self.event(Event::Recovered(id));
+                    self.reschedule(key);
                     self.refresh_after_restart(key);
                 }
                 TransportEvent::Failed(_) | TransportEvent::Closed => {

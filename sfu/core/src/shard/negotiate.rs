@@ -14,7 +14,7 @@ use crate::sdp::{
     parse_offer,
 };
 use crate::transport::ufrag::Ufrag;
-use crate::transport::{IceCredentials, Transport, TransportConfig, TransportError};
+use crate::transport::{IceCredentials, Transport, TransportConfig};
 use crate::types::{ParticipantId, RoomId, Source};
 
 /// A participant's offer.
@@ -45,9 +45,6 @@ pub enum OfferError {
     /// The room is full.
     #[error("the room has {0} participants already")]
     RoomFull(usize),
-    /// DTLS could not be set up.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
 }
 
 impl Shard {
@@ -111,7 +108,7 @@ impl Shard {
             },
             &self.identity,
             now,
-        )?;
+        );
         // Only now can nothing fail any more: the former transport goes, its wishes stay.
         let intents = former.map(|key| self.remove(now, key)).unwrap_or_default();
         let ssrc = self.random.u32();
@@ -211,14 +208,7 @@ impl Shard {
             epoch,
         };
         let ufrag = place.encode(&mut *self.random);
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut bytes = [0; 32];
-        self.random.fill(&mut bytes);
-        let pwd = bytes
-            .iter()
-            .map(|b| char::from(ALPHABET[usize::from(b & 63)]))
-            .collect();
-        IceCredentials { ufrag, pwd }
+        IceCredentials::with_random_pwd(ufrag, &mut *self.random)
     }
 
     fn answer(
