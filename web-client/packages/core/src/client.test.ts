@@ -96,6 +96,17 @@ test("an accepted call ends with call_ended, and the tab has no call any more", 
   expect(session?.view.end).toMatchObject({ how: "over", duration: 2 });
 });
 
+test("a roster that comes before the answer to the command is not lost", async () => {
+  const starting = client.startCall(chat, "audio");
+  const roster = { callId: "new", chatId: "chat", status: "ringing", type: "audio", startedAt: null };
+  const participants = [{ id: "x", name: "X", status: "invited" }];
+  server.socket.receive({ t: "rt", op: "roster", n: 1, d: { ...roster, participants } });
+  server.socket.receive({ t: "rt", op: "roster", n: 2, d: { ...roster, callId: "another", participants: [] } });
+  server.socket.answer("start_call", { outcome: "created", callId: "new" });
+  await starting;
+  expect(client.call?.view.participants.map(({ id }) => id)).toEqual(["x"]);
+});
+
 test("starting where a call is live says which, and makes none", async () => {
   const starting = client.startCall(chat, "audio");
   server.socket.answer("start_call", { outcome: "exists", callId: "other", status: "ongoing" });

@@ -59,6 +59,9 @@ export class RinghallClient extends Emitter<ClientEvents> {
   #limits: Limits | null = null;
   #ringTimers = new Map<string, () => void>();
   #welcomes = 0;
+  /** Commands under way that will put this tab into a call, and what came for that call before their answer did. */
+  #entering = 0;
+  #early: Array<{ callId: string; hand: (call: CallSession) => void }> = [];
 
   constructor(options: ClientOptions) {
     super();
@@ -112,14 +115,16 @@ export class RinghallClient extends Emitter<ClientEvents> {
   /** Rings a chat. `devices` says what is switched on at first; a video call's camera by default. */
   async startCall(chat: Chat, type: CallType): Promise<Started> {
     const leave = this.#leaveCurrent();
-    const result = await this.connection.send<StartCallResult>({
-      op: "start_call",
-      d: { chatId: chat.id, type, ...leave },
+    return this.#entry(async () => {
+      const result = await this.connection.send<StartCallResult>({
+        op: "start_call",
+        d: { chatId: chat.id, type, ...leave },
+      });
+      if (result.outcome === "exists") return { outcome: "exists", callId: result.callId };
+      const call = this.#take(result.callId, chat.id, type, true);
+      call.start({ mic: true, camera: type === "video" });
+      return { outcome: "created", call };
     });
-    if (result.outcome === "exists") return { outcome: "exists", callId: result.callId };
-    const call = this.#take(result.callId, chat.id, type, true);
-    call.start({ mic: true, camera: type === "video" });
-    return { outcome: "created", call };
   }
 
   acceptCall(callId: string, options: { camera: boolean }): Promise<CallSession> {
@@ -168,16 +173,35 @@ export class RinghallClient extends Emitter<ClientEvents> {
     { camera, takeover = false }: { camera: boolean; takeover?: boolean },
   ): Promise<CallSession> {
     const leave = this.#leaveCurrent();
-    const result = await this.connection.send<JoinCallResult>({
-      op,
-      d: { callId, ...(takeover && { takeover }), ...leave },
+    return this.#entry(async () => {
+      const result = await this.connection.send<JoinCallResult>({
+        op,
+        d: { callId, ...(takeover && { takeover }), ...leave },
+      });
+      if (result.status !== "ringing" && result.status !== "ongoing") {
+        throw new RinghallError("GONE", "The call is over.");
+      }
+      const call = this.#take(callId, chatId, type, false);
+      call.start({ mic: true, camera });
+      return call;
     });
-    if (result.status !== "ringing" && result.status !== "ongoing") {
-      throw new RinghallError("GONE", "The call is over.");
+  }
+
+  /** Keeps what the server says of a call before it answers the command that enters it; the roster comes that early. */
+  async #entry<T>(enter: () => Promise<T>): Promise<T> {
+    this.#entering += 1;
+    try {
+      return await enter();
+    } finally {
+      this.#entering -= 1;
+      if (this.#entering === 0) this.#early = [];
     }
-    const call = this.#take(callId, chatId, type, false);
-    call.start({ mic: true, camera });
-    return call;
+  }
+
+  /** Gives something to the call it is about. */
+  #route(callId: string, hand: (call: CallSession) => void): void {
+    if (this.#call?.callId === callId) hand(this.#call);
+    else if (this.#entering > 0) this.#early.push({ callId, hand });
   }
 
   /** One seat per person: entering another call leaves this one, in the same transaction on the server. */
@@ -213,6 +237,7 @@ export class RinghallClient extends Emitter<ClientEvents> {
     this.#call = call;
     this.connection.inCall = true;
     this.emit("call", call);
+    for (const { callId: about, hand } of this.#early) if (about === callId) hand(call);
     return call;
   }
 
@@ -220,13 +245,13 @@ export class RinghallClient extends Emitter<ClientEvents> {
     this.#set(reduceEvent(this.#state, event, this.#options.clock.now()));
     if (event.op === "incoming_call") this.#rung(event.d.callId, event.d.ringMsLeft);
     else if (event.op === "snapshot") for (const ring of event.d.incoming) this.#rung(ring.callId, ring.ringMsLeft);
-    if ("callId" in event.d && event.d.callId === this.#call?.callId) this.#call.handleEvent(event);
+    if ("callId" in event.d) this.#route(event.d.callId, (call) => call.handleEvent(event));
     this.emit("event", event);
   }
 
   #realtime(event: RealtimeBody): void {
     this.#set(reduceRealtime(this.#state, event));
-    if ("callId" in event.d && event.d.callId === this.#call?.callId) this.#call.handleRealtime(event);
+    if ("callId" in event.d) this.#route(event.d.callId, (call) => call.handleRealtime(event));
     this.emit("realtime", event);
   }
 

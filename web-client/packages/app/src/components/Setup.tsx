@@ -46,7 +46,15 @@ export function Setup() {
           </label>
           <label class="field">
             <span>{t("signIn.login")}</span>
-            <input name="login" autocomplete="username" autocapitalize="none" required />
+            <input
+              name="login"
+              autocomplete="username"
+              autocapitalize="none"
+              pattern="[\p{L}\p{N}._@\-]+"
+              maxLength={64}
+              title={t("setup.loginHint")}
+              required
+            />
           </label>
           <label class="field">
             <span>{t("signIn.password")}</span>

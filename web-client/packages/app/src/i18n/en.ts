@@ -1,15 +1,11 @@
 /** English, and the list of keys: the other catalogues have exactly these. See entry.ts for the forms. */
 export const en = {
   "app.tagline": "Calls for your team, on your own server",
-  "app.loading": "Loading…",
-  "app.unreachable": "The server cannot be reached. Check your connection; this page keeps trying.",
   "common.close": "Close",
   "common.retry": "Try again",
-  "common.cancel": "Cancel",
   "common.you": "You",
   "common.youSuffix": "{name} (you)",
 
-  "signIn.title": "Sign in",
   "signIn.login": "Login",
   "signIn.password": "Password",
   "signIn.submit": "Sign in",
@@ -20,12 +16,12 @@ export const en = {
   "signIn.needsSetup":
     "This server is new. Open the one-time set-up link from its start-up message to make the first account.",
 
-  "setup.title": "Set up your server",
   "setup.intro": "Make the first account. It belongs to you, the administrator.",
   "setup.name": "Your name",
   "setup.submit": "Create account",
   "setup.badCode": "This set-up link is not valid any more. Take the newest one from the server's start-up message.",
   "setup.noCode": "This page needs the one-time code. Open the complete link from the server's start-up message.",
+  "setup.loginHint": "Letters, digits, and . _ - @",
   "setup.passwordHint": "At least 8 characters",
 
   "menu.open": "Settings",
@@ -97,7 +93,6 @@ export const en = {
   "stage.label": "Call with {name}",
   "stage.alone": "You are the only one here",
   "tile.muted": "{name} is muted",
-  "tile.speaking": "{name} is speaking",
   "tile.screenOf": "Screen of {name}",
   "tile.yourScreen": "You are sharing your screen",
   "tile.invited": "Ringing",
@@ -131,7 +126,6 @@ export const en = {
   },
   "toast.youDeclined": "Call declined",
   "toast.missed": "Missed call from {name}",
-  "toast.cancelled": "{name} ended the call before you answered",
   "toast.elsewhere": "Answered in another tab",
   "toast.joined": { m: "{name} joined", f: "{name} joined", x: "{name} joined" },
   "toast.left": { m: "{name} left", f: "{name} left", x: "{name} left" },

@@ -3,15 +3,11 @@ import type { Catalogue } from "./entry.ts";
 /** Russian; where the source plan has a sentence, it is the plan's own. */
 export const ru: Catalogue = {
   "app.tagline": "Звонки вашей команды на вашем сервере",
-  "app.loading": "Загрузка…",
-  "app.unreachable": "Сервер недоступен. Проверьте соединение; страница продолжает попытки.",
   "common.close": "Закрыть",
   "common.retry": "Повторить",
-  "common.cancel": "Отмена",
   "common.you": "Вы",
   "common.youSuffix": "{name} (вы)",
 
-  "signIn.title": "Вход",
   "signIn.login": "Логин",
   "signIn.password": "Пароль",
   "signIn.submit": "Войти",
@@ -22,12 +18,12 @@ export const ru: Catalogue = {
   "signIn.needsSetup":
     "Это новый сервер. Откройте одноразовую ссылку из сообщения при его запуске, чтобы создать первую учётную запись.",
 
-  "setup.title": "Настройка сервера",
   "setup.intro": "Создайте первую учётную запись. Она ваша: вы администратор.",
   "setup.name": "Ваше имя",
   "setup.submit": "Создать учётную запись",
   "setup.badCode": "Эта ссылка больше не действует. Возьмите новую из сообщения при запуске сервера.",
   "setup.noCode": "Странице нужен одноразовый код. Откройте ссылку из сообщения при запуске сервера целиком.",
+  "setup.loginHint": "Буквы, цифры и . _ - @",
   "setup.passwordHint": "Не меньше 8 символов",
 
   "menu.open": "Настройки",
@@ -104,7 +100,6 @@ export const ru: Catalogue = {
   "stage.label": "Звонок: {name}",
   "stage.alone": "Кроме вас здесь никого нет",
   "tile.muted": "{name}: микрофон выключен",
-  "tile.speaking": "{name} говорит",
   "tile.screenOf": "Экран: {name}",
   "tile.yourScreen": "Вы показываете экран",
   "tile.invited": "Звоним",
@@ -142,7 +137,6 @@ export const ru: Catalogue = {
   },
   "toast.youDeclined": "Звонок отклонён",
   "toast.missed": "Пропущенный звонок: {name}",
-  "toast.cancelled": "Вызов отменён до вашего ответа: {name}",
   "toast.elsewhere": "Ответ дан в другой вкладке",
   "toast.joined": { m: "{name} присоединился", f: "{name} присоединилась", x: "{name} в звонке" },
   "toast.left": { m: "{name} вышел", f: "{name} вышла", x: "{name} больше не в звонке" },

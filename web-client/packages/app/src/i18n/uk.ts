@@ -3,15 +3,11 @@ import type { Catalogue } from "./entry.ts";
 /** Ukrainian. */
 export const uk: Catalogue = {
   "app.tagline": "Дзвінки вашої команди на вашому сервері",
-  "app.loading": "Завантаження…",
-  "app.unreachable": "Сервер недоступний. Перевірте з'єднання; сторінка продовжує спроби.",
   "common.close": "Закрити",
   "common.retry": "Повторити",
-  "common.cancel": "Скасувати",
   "common.you": "Ви",
   "common.youSuffix": "{name} (ви)",
 
-  "signIn.title": "Вхід",
   "signIn.login": "Логін",
   "signIn.password": "Пароль",
   "signIn.submit": "Увійти",
@@ -22,12 +18,12 @@ export const uk: Catalogue = {
   "signIn.needsSetup":
     "Це новий сервер. Відкрийте одноразове посилання з повідомлення під час його запуску, щоб створити перший обліковий запис.",
 
-  "setup.title": "Налаштування сервера",
   "setup.intro": "Створіть перший обліковий запис. Він ваш: ви адміністратор.",
   "setup.name": "Ваше ім'я",
   "setup.submit": "Створити обліковий запис",
   "setup.badCode": "Це посилання більше не дійсне. Візьміть нове з повідомлення під час запуску сервера.",
   "setup.noCode": "Сторінці потрібен одноразовий код. Відкрийте посилання з повідомлення сервера повністю.",
+  "setup.loginHint": "Літери, цифри та . _ - @",
   "setup.passwordHint": "Щонайменше 8 символів",
 
   "menu.open": "Налаштування",
@@ -104,7 +100,6 @@ export const uk: Catalogue = {
   "stage.label": "Дзвінок: {name}",
   "stage.alone": "Крім вас тут нікого немає",
   "tile.muted": "{name}: мікрофон вимкнено",
-  "tile.speaking": "{name} говорить",
   "tile.screenOf": "Екран: {name}",
   "tile.yourScreen": "Ви показуєте екран",
   "tile.invited": "Дзвонимо",
@@ -142,7 +137,6 @@ export const uk: Catalogue = {
   },
   "toast.youDeclined": "Дзвінок відхилено",
   "toast.missed": "Пропущений дзвінок: {name}",
-  "toast.cancelled": "Виклик скасовано до вашої відповіді: {name}",
   "toast.elsewhere": "Відповідь дано в іншій вкладці",
   "toast.joined": { m: "{name} приєднався", f: "{name} приєдналася", x: "{name} у дзвінку" },
   "toast.left": { m: "{name} вийшов", f: "{name} вийшла", x: "{name} більше не в дзвінку" },

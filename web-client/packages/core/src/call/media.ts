@@ -28,7 +28,7 @@ const REBUILD_MS = 5_000;
 /** Restarts before the connection is made anew. */
 const RESTARTS = 2;
 /** Tiles appear in bursts (a join, a resize); one message says them all. */
-const INTENTS_DEBOUNCE_MS = 80;
+const INTENTS_DEBOUNCE_MS = 100;
 /** A silence shorter than this is healed without being shown. */
 const SHOW_LOST_MS = 1_200;
 
@@ -42,6 +42,8 @@ export class CallMedia {
   #healing = 0;
   #wanted: readonly WantedTile[] = [];
   #assignment: Assignment = new Map();
+  /** The intents that the server has, as text. */
+  #told = "";
   #cancelHeal: (() => void) | null = null;
   #cancelShow: (() => void) | null = null;
   #cancelIntents: (() => void) | null = null;
@@ -63,6 +65,7 @@ export class CallMedia {
     if (this.#ended || !this.#link) return;
     if (!this.#answered) this.#build();
     else if (this.#pending || !this.#up) this.#restart();
+    this.#told = "";
     this.#sendIntents();
   }
 
@@ -113,6 +116,7 @@ export class CallMedia {
     this.#link?.close();
     this.#answered = false;
     this.#assignment = new Map();
+    this.#told = "";
     const link = this.options.openLink(this.options.ice(), (state) => {
       if (link === this.#link) this.#linkState(state);
     });
@@ -232,6 +236,9 @@ export class CallMedia {
     if (this.#ended || !this.#answered || !this.#link) return;
     const { assignment, intents } = assignSlots(this.#assignment, this.#wanted, this.#link.slots);
     this.#assignment = assignment;
+    const text = JSON.stringify(intents);
+    if (text === this.#told) return;
+    this.#told = text;
     this.options.send({ op: "intents", d: { callId: this.options.callId, slots: intents } }).catch(() => {
       // Lost with the connection: reconnected() says them again.
     });

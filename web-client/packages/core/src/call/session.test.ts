@@ -254,6 +254,10 @@ describe("people", () => {
     session.want([{ userId: "a", source: "camera", height: 360.4 }]);
     await clock.advance(100);
     const asked = ops("intents").at(-1)?.["slots"];
+    expect(ops("intents")).toHaveLength(2);
+    session.want([{ userId: "a", source: "camera", height: 360.4 }]);
+    await clock.advance(1_000);
+    expect(ops("intents")).toHaveLength(2);
     expect(asked).toEqual([{ mid: "5", participant: "a", source: "camera", height: 360, fps: 0, priority: 0 }]);
   });
 });

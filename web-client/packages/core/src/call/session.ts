@@ -251,7 +251,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
       await this.#options.send({ op: on ? "unmute" : "mute", d: { callId: this.callId, source } });
     } catch (error) {
       // A moderator's mute stands: what the page shows must be what the others hear.
-      if (on && error instanceof RinghallError && error.code === "FORBIDDEN") {
+      if (on && !this.#model.end && error instanceof RinghallError && error.code === "FORBIDDEN") {
         this.local.forceOff(source);
         this.emit("refused", error);
       }
