@@ -1,1 +1,24 @@
-//! Filled by the first part that lands here.
+//! The media plane's outside: threads and sockets around [`sfu_core`].
+//!
+//! ```text
+//!  Handle (async, names) ── commands ──> shard thread: poll ─ recvmmsg ─ Shard ─ sendmmsg
+//!                        <── events ────
+//! ```
+//!
+//! One thread and one UDP port per shard; a room lives on one shard, chosen by its name. Rooms and participants are named
+//! by text at this edge and are dense numbers inside.
+
+mod config;
+mod handle;
+mod names;
+mod socket;
+mod sys;
+mod worker;
+
+pub use config::{MediaConfig, StartError};
+pub use handle::{
+    Binding, Handle, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy, start,
+};
+pub use sfu_core::shard::{Counters, Drop, PauseReason};
+pub use sfu_core::transport::IceCredentials;
+pub use sfu_core::types::Source;

@@ -151,6 +151,14 @@ impl Shard {
         self.working_on
     }
 
+    /// Runs `work` as work of this room: a panic in it is the room's.
+    pub fn with_room<T>(&mut self, room: RoomId, work: impl FnOnce() -> T) -> T {
+        self.working_on = Some(room);
+        let result = work();
+        self.working_on = None;
+        result
+    }
+
     fn event(&mut self, event: Event) {
         if self.events.len() == MAX_EVENTS {
             self.events.pop_front();

@@ -55,6 +55,12 @@ impl Shard {
     /// [`OfferError`]; nothing has changed then.
     pub fn offer(&mut self, now: Instant, request: OfferRequest) -> Result<String, OfferError> {
         self.working_on = Some(request.room);
+        let result = self.try_offer(now, request);
+        self.working_on = None;
+        result
+    }
+
+    fn try_offer(&mut self, now: Instant, request: OfferRequest) -> Result<String, OfferError> {
         let rules = OfferRules {
             mids: &request.mids,
             further_lines: match request.slots {
@@ -75,7 +81,6 @@ impl Shard {
             None => self.admit(now, former, &offer, request)?,
         };
         self.settle(now);
-        self.working_on = None;
         Ok(sdp)
     }
 

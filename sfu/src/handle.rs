@@ -1,0 +1,352 @@
+//! The door for asynchronous code: commands in, events out, both by bounded queues.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use sfu_core::shard::{Counters, PauseReason};
+use sfu_core::transport::IceCredentials;
+use sfu_core::types::Source;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{MediaConfig, StartError};
+use crate::sys::Waker;
+use crate::worker;
+
+/// Commands that may wait for one shard. A shard takes them between two packet batches, so a full queue means that it is
+/// stuck: offers and intents are then refused with [`MediaError::Unavailable`].
+const COMMANDS: usize = 1_024;
+/// Places that only the ways out (leave, close, mute, stop) may use, so that they are never lost before a stuck shard.
+const RESERVED: usize = 512;
+/// Events that may wait for the receiver. When it is full a shard keeps its next 4,096 itself, then drops the oldest and
+/// counts it ([`sfu_core::shard::Drop::Event`]).
+const EVENTS: usize = 8_192;
+
+/// A participant's place: room and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seat {
+    /// The room.
+    pub room: String,
+    /// The participant.
+    pub participant: String,
+}
+
+/// How a participant's receive slots are filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotPolicy {
+    /// By intents; audio by loudness.
+    Intents,
+    /// With the room's publishers as they come; audio by loudness.
+    Fill,
+    /// One audio and one video slot for each named publisher, in this order.
+    Publishers(Vec<String>),
+}
+
+/// An SDP offer of one participant.
+#[derive(Clone, Debug)]
+pub struct OfferRequest {
+    /// Who.
+    pub seat: Seat,
+    /// Session description.
+    pub sdp: String,
+    /// What each mid is for; may be empty.
+    pub mids: BTreeMap<String, Source>,
+    /// May send.
+    pub publish: bool,
+    /// May receive.
+    pub subscribe: bool,
+    /// How their slots are filled.
+    pub slots: SlotPolicy,
+}
+
+/// What one slot should show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The slot's m-line.
+    pub mid: String,
+    /// Whose media.
+    pub participant: String,
+    /// Which of theirs.
+    pub source: Source,
+    /// Height of the tile in device pixels; 0: nothing for now.
+    pub height: u32,
+}
+
+/// Why the media plane refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// The offer cannot be answered; the text says what is missing.
+    #[error("the offer cannot be answered: {0}")]
+    SdpRejected(String),
+    /// More than the limits allow.
+    #[error("the media limit is reached: {0}")]
+    Limit(String),
+    /// No such participant.
+    #[error("no media connection for this participant")]
+    NotFound,
+    /// The media plane does not answer.
+    #[error("the media plane is not available")]
+    Unavailable,
+}
+
+/// What one slot carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The m-line.
+    pub mid: String,
+    /// Whose media.
+    pub participant: String,
+    /// Which of theirs.
+    pub source: Source,
+    /// Their number: the CSRC of every packet in the slot.
+    pub csrc: u32,
+    /// Simulcast layer, 0 is the smallest.
+    pub layer: u8,
+    /// Why nothing is sent, if nothing is.
+    pub paused: Option<PauseReason>,
+}
+
+/// What the media plane tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// DTLS is up.
+    Connected(Seat),
+    /// No authenticated packet for 5 s.
+    Lost(Seat),
+    /// Packets again after `Lost`.
+    Recovered(Seat),
+    /// The transport is gone for good.
+    Closed(Seat),
+    /// What each slot carries now.
+    Bindings(Seat, Vec<Binding>),
+    /// Who speaks in the room, loudest first.
+    Speakers(String, Vec<String>),
+    /// Which simulcast layers of this source somebody watches, smallest first.
+    Layers(Seat, Source, Vec<bool>),
+    /// A defect ended the room; its participants have no transport any more.
+    RoomFailed(String),
+}
+
+/// What a shard has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardSnapshot {
+    /// Packets, by what became of them.
+    pub counters: Counters,
+    /// Participants now.
+    pub participants: usize,
+    /// Datagrams that the socket did not take.
+    pub send_failed: u64,
+    /// Datagrams received, whatever they were.
+    pub datagrams: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+}
+
+pub(crate) enum Command {
+    Offer(OfferRequest, oneshot::Sender<Result<String, MediaError>>),
+    RestartIce(
+        Seat,
+        IceCredentials,
+        oneshot::Sender<Result<IceCredentials, MediaError>>,
+    ),
+    Intents(Seat, Vec<Intent>, oneshot::Sender<Result<(), MediaError>>),
+    SetBlocked(Seat, Source, bool),
+    Leave(Seat),
+    CloseRoom(String),
+    Snapshot(oneshot::Sender<ShardSnapshot>),
+    Stop,
+    #[cfg(test)]
+    Panic(String),
+}
+
+struct ShardDoor {
+    commands: mpsc::Sender<Command>,
+    waker: Waker,
+    addresses: Vec<SocketAddr>,
+}
+
+struct Shared {
+    shards: Vec<ShardDoor>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    events: Mutex<Option<mpsc::Receiver<MediaEvent>>>,
+}
+
+/// The media plane, seen from asynchronous code. Clones share it. Dropping the last clone stops it.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// Starts the shards.
+///
+/// # Errors
+/// [`StartError`] names the address that is taken, or what the system refused.
+pub fn start(config: &MediaConfig) -> Result<Handle, StartError> {
+    if config.listen.is_empty() || config.shards == 0 {
+        return Err(StartError::Nothing);
+    }
+    let (events, receiver) = mpsc::channel(EVENTS);
+    let mut shards = Vec::new();
+    let mut threads = Vec::new();
+    for number in 0..config.shards {
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let started = worker::start(config, number, queue, events.clone())?;
+        shards.push(ShardDoor {
+            commands,
+            waker: started.waker,
+            addresses: started.addresses,
+        });
+        threads.push(started.thread);
+    }
+    let shared = Shared {
+        shards,
+        threads: Mutex::new(threads),
+        events: Mutex::new(Some(receiver)),
+    };
+    Ok(Handle {
+        shared: Arc::new(shared),
+    })
+}
+
+impl Handle {
+    fn door(&self, room: &str) -> &ShardDoor {
+        let mut hasher = DefaultHasher::new();
+        room.hash(&mut hasher);
+        let shards = &self.shared.shards;
+        &shards[(hasher.finish() % shards.len() as u64) as usize]
+    }
+
+    async fn ask<T>(
+        &self,
+        room: &str,
+        command: impl FnOnce(oneshot::Sender<Result<T, MediaError>>) -> Command,
+    ) -> Result<T, MediaError> {
+        let door = self.door(room);
+        if door.commands.capacity() <= RESERVED {
+            return Err(MediaError::Unavailable);
+        }
+        let (reply, answer) = oneshot::channel();
+        door.commands
+            .try_send(command(reply))
+            .map_err(|_| MediaError::Unavailable)?;
+        door.waker.wake();
+        answer.await.map_err(|_| MediaError::Unavailable)?
+    }
+
+    fn tell(&self, room: &str, command: Command) {
+        let door = self.door(room);
+        if door.commands.try_send(command).is_err() {
+            tracing::error!(room, "a media shard takes no commands; one was lost");
+        }
+        door.waker.wake();
+    }
+
+    /// Makes or updates the participant's transport and returns the SDP answer. The first offer makes the participant; one
+    /// with the same certificate grows their slots; one with another certificate replaces their transport.
+    ///
+    /// # Errors
+    /// [`MediaError`].
+    pub async fn offer(&self, request: OfferRequest) -> Result<String, MediaError> {
+        let room = request.seat.room.clone();
+        self.ask(&room, |reply| Command::Offer(request, reply)).await
+    }
+
+    /// ICE restart: takes the client's credentials and returns the server's.
+    ///
+    /// # Errors
+    /// [`MediaError::NotFound`] or [`MediaError::Unavailable`].
+    pub async fn restart_ice(&self, seat: &Seat, remote: IceCredentials) -> Result<IceCredentials, MediaError> {
+        self.ask(&seat.room, |reply| Command::RestartIce(seat.clone(), remote, reply))
+            .await
+    }
+
+    /// Replaces what the participant wants to see.
+    ///
+    /// # Errors
+    /// [`MediaError::NotFound`] or [`MediaError::Unavailable`].
+    pub async fn intents(&self, seat: &Seat, intents: Vec<Intent>) -> Result<(), MediaError> {
+        self.ask(&seat.room, |reply| Command::Intents(seat.clone(), intents, reply))
+            .await
+    }
+
+    /// Stops (or lets through) a source of this participant, whatever they send.
+    pub fn set_blocked(&self, seat: &Seat, source: Source, blocked: bool) {
+        self.tell(&seat.room, Command::SetBlocked(seat.clone(), source, blocked));
+    }
+
+    /// Ends the participant's transport.
+    pub fn leave(&self, seat: &Seat) {
+        self.tell(&seat.room, Command::Leave(seat.clone()));
+    }
+
+    /// Ends the room and every transport in it.
+    pub fn close_room(&self, room: &str) {
+        self.tell(room, Command::CloseRoom(room.to_owned()));
+    }
+
+    /// The event queue; only the first call gets it.
+    pub fn events(&self) -> Option<mpsc::Receiver<MediaEvent>> {
+        self.shared.events.lock().ok()?.take()
+    }
+
+    /// What each shard has counted.
+    pub async fn snapshot(&self) -> Vec<ShardSnapshot> {
+        let mut all = Vec::new();
+        for door in &self.shared.shards {
+            let (reply, answer) = oneshot::channel();
+            if door.commands.try_send(Command::Snapshot(reply)).is_ok() {
+                door.waker.wake();
+                all.push(answer.await.unwrap_or_default());
+            }
+        }
+        all
+    }
+
+    /// Where the shards listen.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.shared
+            .shards
+            .iter()
+            .flat_map(|door| door.addresses.iter().copied())
+            .collect()
+    }
+
+    /// Ends every transport with a goodbye and waits for the threads.
+    pub fn shutdown(&self) {
+        self.shared.stop();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn make_room_panic(&self, room: &str) {
+        self.tell(room, Command::Panic(room.to_owned()));
+    }
+}
+
+impl Shared {
+    fn stop(&self) {
+        for door in &self.shards {
+            // A full queue is being emptied by its shard, or the shard is gone and so is the queue.
+            let _ = door.commands.try_send(Command::Stop);
+            door.waker.stop();
+        }
+        let threads = self
+            .threads
+            .lock()
+            .map(|mut threads| std::mem::take(&mut *threads))
+            .unwrap_or_default();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a media shard had panicked");
+            }
+        }
+    }
+}
+
+impl std::ops::Drop for Shared {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,384 @@
+//! The thread of one shard: wait, receive a batch, send a batch, take commands, hand events over.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sfu_core::forward::PacketBuffer;
+use sfu_core::room;
+use sfu_core::sdp::CodecPolicy;
+use sfu_core::shard::{self, Event, OfferError, Shard, ShardConfig};
+use sfu_core::transport::Identity;
+use sfu_core::types::{ParticipantId, Random};
+use tokio::sync::mpsc;
+
+use crate::config::{MediaConfig, StartError};
+use crate::handle::{Binding, Command, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
+use crate::names::Names;
+use crate::socket::Sockets;
+use crate::sys::{self, BATCH, Waker};
+
+/// Commands taken between two packet batches, so that a crowd of joins does not hold the packets up.
+const COMMANDS_PER_TURN: usize = 8;
+/// Bytes in the arena after which it is flushed within a batch: they are still in the second-level cache then.
+const FLUSH_BYTES: usize = 512 << 10;
+/// Longest sleep, also while events wait for a slow receiver.
+const MAX_SLEEP: Duration = Duration::from_millis(500);
+
+pub(crate) struct Started {
+    pub(crate) waker: Waker,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) thread: JoinHandle<()>,
+}
+
+struct OsRandom;
+
+impl Random for OsRandom {
+    fn fill(&mut self, out: &mut [u8]) {
+        rand::RngExt::fill(&mut rand::rng(), out);
+    }
+}
+
+struct Worker {
+    shard: Shard,
+    sockets: Sockets,
+    names: Names,
+    /// Who is connected or connecting, by room, with whether they may publish.
+    present: HashMap<String, HashMap<ParticipantId, bool>>,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<MediaEvent>,
+    waker: Waker,
+    datagrams: u64,
+}
+
+pub(crate) fn start(
+    config: &MediaConfig,
+    number: u8,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<MediaEvent>,
+) -> Result<Started, StartError> {
+    let sockets = Sockets::open(config, number)?;
+    let waker = Waker::new()?;
+    let addresses = sockets.addresses();
+    let shard_config = ShardConfig {
+        node: config.node,
+        shard: number,
+        candidates: sockets.candidates(&config.advertise),
+        codecs: CodecPolicy::default(),
+    };
+    let shard = Shard::new(shard_config, Identity::generate()?, Box::new(OsRandom), Instant::now());
+    let mut worker = Worker {
+        shard,
+        sockets,
+        names: Names::default(),
+        present: HashMap::new(),
+        commands,
+        events,
+        waker: waker.clone(),
+        datagrams: 0,
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("media-{number}"))
+        .spawn(move || worker.run())?;
+    Ok(Started {
+        waker,
+        addresses,
+        thread,
+    })
+}
+
+impl Worker {
+    fn run(&mut self) {
+        let mut buffers: Vec<PacketBuffer> = (0..BATCH).map(|_| PacketBuffer::default()).collect();
+        let descriptors: Vec<RawFd> = self.sockets.descriptors().chain([self.waker.descriptor()]).collect();
+        let mut busy = false;
+        while !self.waker.stopped() {
+            if !busy {
+                let deadline = self.shard.next_deadline();
+                let sleep = deadline.map_or(MAX_SLEEP, |at| at.saturating_duration_since(Instant::now()));
+                sys::wait(&descriptors, false, Some(sleep.min(MAX_SLEEP)));
+            }
+            busy = self.receive(&mut buffers);
+            let now = Instant::now();
+            if self.shard.next_deadline().is_some_and(|at| at <= now) {
+                self.guarded(|worker| worker.shard.handle_timeout(now));
+            }
+            busy |= self.take_commands();
+            self.hand_over_events();
+            self.sockets.flush(self.shard.outgoing());
+        }
+        self.goodbye();
+    }
+
+    fn receive(&mut self, buffers: &mut [PacketBuffer]) -> bool {
+        let Self {
+            shard,
+            sockets,
+            datagrams,
+            ..
+        } = self;
+        let now = Instant::now();
+        let mut failed = false;
+        // The socket is borrowed while it hands datagrams over, so what they cause to be sent waits in the arena; a batch
+        // of 64 to 100 viewers is 8 MB, half of what it holds.
+        let more = sockets.receive(buffers, |path, buffer| {
+            *datagrams += 1;
+            failed |= contained(shard, |shard| shard.handle_datagram(now, path, buffer)).is_none();
+        });
+        if self.shard.outgoing().len() >= FLUSH_BYTES {
+            self.sockets.flush(self.shard.outgoing());
+        }
+        if failed {
+            self.after_failure();
+        }
+        more
+    }
+
+    /// Runs a piece of shard work; a panic in it ends the room that it was for.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                if !end_room(&mut self.shard) {
+                    self.waker.stop();
+                }
+                self.after_failure();
+                None
+            }
+        }
+    }
+
+    fn after_failure(&mut self) {
+        tracing::error!("a defect in the media plane ended a room; its transports are gone");
+    }
+
+    fn take_commands(&mut self) -> bool {
+        self.waker.clear();
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.commands.try_recv() else {
+                return false;
+            };
+            self.guarded(|worker| worker.command(command));
+        }
+        true
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = Instant::now();
+        // A receiver of an answer may have gone; nobody needs to know.
+        match command {
+            Command::Offer(request, reply) => drop(reply.send(self.offer(now, request))),
+            Command::RestartIce(seat, remote, reply) => {
+                let local = self
+                    .names
+                    .known(&seat)
+                    .and_then(|id| self.shard.restart_ice(now, id, remote));
+                drop(reply.send(local.ok_or(MediaError::NotFound)));
+            }
+            Command::Intents(seat, intents, reply) => drop(reply.send(self.intents(now, &seat, intents))),
+            Command::SetBlocked(seat, source, blocked) => {
+                if let Some(id) = self.names.participant(&seat.room, &seat.participant) {
+                    let room = self.names.room(&seat.room);
+                    self.shard.set_blocked(now, room, id, source, blocked);
+                }
+            }
+            Command::Leave(seat) => {
+                if let Some(id) = self.names.known(&seat) {
+                    self.shard.leave(now, id);
+                    self.gone(now, &seat, id);
+                }
+            }
+            Command::CloseRoom(room) => self.close_room(now, &room),
+            Command::Snapshot(reply) => {
+                drop(reply.send(ShardSnapshot {
+                    counters: self.shard.counters().clone(),
+                    participants: self.shard.participants(),
+                    send_failed: self.sockets.failed,
+                    datagrams: self.datagrams,
+                    sent: self.sockets.sent,
+                }));
+            }
+            Command::Stop => self.waker.stop(),
+            #[cfg(test)]
+            Command::Panic(room) => {
+                let id = self.names.room(&room);
+                #[allow(clippy::panic, reason = "this is the defect that the test is about")]
+                self.shard.with_room(id, || panic!("a defect, for the test"));
+            }
+        }
+    }
+
+    fn offer(&mut self, now: Instant, request: OfferRequest) -> Result<String, MediaError> {
+        let OfferRequest {
+            seat,
+            sdp,
+            mids,
+            publish,
+            subscribe,
+            slots,
+        } = request;
+        let full = || MediaError::Limit("the room has seen too many participants".to_owned());
+        let id = self.names.participant(&seat.room, &seat.participant).ok_or_else(full)?;
+        let slots = match slots {
+            SlotPolicy::Intents => room::SlotPolicy::Intents,
+            SlotPolicy::Fill => room::SlotPolicy::Fill,
+            SlotPolicy::Publishers(named) => {
+                let ids: Option<Vec<_>> = named
+                    .iter()
+                    .take(64)
+                    .map(|name| self.names.participant(&seat.room, name))
+                    .collect();
+                room::SlotPolicy::Publishers(ids.ok_or_else(full)?)
+            }
+        };
+        let room = self.names.room(&seat.room);
+        let request = shard::OfferRequest {
+            room,
+            participant: id,
+            sdp,
+            mids,
+            publish,
+            subscribe,
+            slots,
+        };
+        let answer = self.shard.offer(now, request).map_err(|error| match error {
+            OfferError::Sdp(error) => MediaError::SdpRejected(error.to_string()),
+            OfferError::RoomFull(_) => MediaError::Limit(error.to_string()),
+        });
+        if answer.is_ok() {
+            self.present.entry(seat.room).or_default().insert(id, publish);
+        } else if !self.present.contains_key(&seat.room) {
+            self.close_room(now, &seat.room);
+        }
+        answer
+    }
+
+    fn intents(&mut self, now: Instant, seat: &Seat, intents: Vec<crate::handle::Intent>) -> Result<(), MediaError> {
+        let viewer = self.names.known(seat).ok_or(MediaError::NotFound)?;
+        let mut numbered = Vec::with_capacity(intents.len().min(128));
+        for intent in intents.into_iter().take(128) {
+            let full = || MediaError::Limit("too many participants".to_owned());
+            let participant = self
+                .names
+                .participant(&seat.room, &intent.participant)
+                .ok_or_else(full)?;
+            numbered.push(room::Intent {
+                mid: intent.mid,
+                participant,
+                source: intent.source,
+                height: intent.height,
+            });
+        }
+        if self.shard.intents(now, viewer, numbered) {
+            Ok(())
+        } else {
+            Err(MediaError::NotFound)
+        }
+    }
+
+    /// Somebody's transport is gone. The last one takes the room's names along.
+    fn gone(&mut self, now: Instant, seat: &Seat, id: ParticipantId) {
+        let Some(people) = self.present.get_mut(&seat.room) else {
+            return;
+        };
+        let publisher = people.remove(&id);
+        if people.is_empty() {
+            self.close_room(now, &seat.room);
+        } else if publisher == Some(false) {
+            self.names.forget(seat);
+        }
+    }
+
+    fn close_room(&mut self, now: Instant, name: &str) {
+        if let Some(room) = self.names.known_room(name) {
+            self.shard.close_room(now, room);
+        }
+        // Events about it may still wait in the shard; their names are needed until they are handed over.
+        self.hand_over_events();
+        self.names.forget_room(name);
+        self.present.remove(name);
+    }
+
+    fn hand_over_events(&mut self) {
+        while self.events.capacity() > 0 {
+            let Some(event) = self.shard.poll_event() else { break };
+            let failed_room = match &event {
+                Event::RoomFailed(room) => self.names.room_name(*room).map(str::to_owned),
+                _ => None,
+            };
+            let named = self.named(event);
+            if let Some(event) = named {
+                // Room was seen just above, and only other shards could have taken it; then this one event is lost with
+                // the rest of an overflowing queue.
+                if self.events.try_send(event).is_err() {
+                    tracing::warn!("the media event queue overflows");
+                }
+            }
+            if let Some(room) = failed_room {
+                self.names.forget_room(&room);
+                self.present.remove(&room);
+            }
+        }
+    }
+
+    fn named(&self, event: Event) -> Option<MediaEvent> {
+        let seat = |id| self.names.seat(id).cloned();
+        Some(match event {
+            Event::Connected(id) => MediaEvent::Connected(seat(id)?),
+            Event::Lost(id) => MediaEvent::Lost(seat(id)?),
+            Event::Recovered(id) => MediaEvent::Recovered(seat(id)?),
+            Event::Closed(id) => MediaEvent::Closed(seat(id)?),
+            Event::Bindings(id, bindings) => {
+                let named = bindings.into_iter().filter_map(|binding| {
+                    Some(Binding {
+                        mid: binding.mid,
+                        participant: seat(binding.participant)?.participant,
+                        source: binding.source,
+                        csrc: binding.participant.0,
+                        layer: binding.layer,
+                        paused: binding.paused,
+                    })
+                });
+                MediaEvent::Bindings(seat(id)?, named.collect())
+            }
+            Event::Speakers(room, ids) => {
+                let room = self.names.room_name(room)?.to_owned();
+                let speakers = ids.into_iter().filter_map(|id| Some(seat(id)?.participant));
+                MediaEvent::Speakers(room, speakers.collect())
+            }
+            Event::Layers(id, source, active) => MediaEvent::Layers(seat(id)?, source, active),
+            Event::RoomFailed(room) => MediaEvent::RoomFailed(self.names.room_name(room)?.to_owned()),
+        })
+    }
+
+    /// Everybody is told that it is over.
+    fn goodbye(&mut self) {
+        let rooms: HashSet<String> = self.present.keys().cloned().collect();
+        for room in rooms {
+            self.guarded(|worker| worker.close_room(Instant::now(), &room));
+        }
+        self.sockets.flush(self.shard.outgoing());
+    }
+}
+
+/// Runs shard work; after a panic the room is ended and `None` returned.
+fn contained<T>(shard: &mut Shard, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(|| work(shard))).ok();
+    if result.is_none() {
+        end_room(shard);
+    }
+    result
+}
+
+/// After a panic: ends the room whose work it was. `false` when it was no room's: then nothing is to be trusted, the
+/// thread ends, and signaling sees `Unavailable`.
+fn end_room(shard: &mut Shard) -> bool {
+    let room = shard.working_on();
+    if let Some(room) = room {
+        shard.fail_room(room);
+    }
+    room.is_some()
+}
