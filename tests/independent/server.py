@@ -116,6 +116,6 @@ class Server:
 
     def sign_in(self, login):
         """A user's token, by the same route as the page."""
-        status, _, body = self.request("POST", "/v1/login", json.dumps({"login": login, "password": PASSWORD}))
+        status, _, body = self.request("POST", "/api/v1/session", json.dumps({"login": login, "password": PASSWORD}))
         assert status == 200, (status, body)
         return json.loads(body)["token"]

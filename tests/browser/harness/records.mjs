@@ -41,10 +41,10 @@ export async function checkFinishedCall(server, callId, { chat, initiator, calle
     `select * from call_participants where call_id = ${quote(callId)} order by case user_id when ${quote(initiator)} then 0 else 1 end`,
   );
   assert.deepEqual(
-    seats.map((seat) => [seat.user_id, seat.status, seat.device_id]),
+    seats.map((seat) => [seat.user_id, seat.role, seat.status, seat.device_id]),
     [
-      [initiator, 'left', null],
-      [callee, 'left', null],
+      [initiator, 'initiator', 'left', null],
+      [callee, 'member', 'left', null],
     ],
   );
   for (const seat of seats) {
@@ -61,6 +61,7 @@ export async function checkFinishedCall(server, callId, { chat, initiator, calle
     events.map((event) => [event.event_type, event.user_id]),
     [
       ['call_initiated', initiator],
+      ['call_participant_joined', initiator],
       ['call_ringing', callee],
       ['call_accepted', callee],
       ['call_participant_joined', callee],
