@@ -18,7 +18,8 @@ fail() {
     exit 1
 }
 
-# stage NAME COMMAND...: runs the command, and says when it began, how long it took and how it ended.
+# stage NAME COMMAND...: runs the command, and says when it began, how long it took and how it ended. Inside it bash does not
+# stop at a failing line (errexit is off in a condition): a function given here returns its failures by itself.
 stage() {
     local name=$1 from=$SECONDS status=0
     shift
@@ -96,18 +97,15 @@ npm_install() {
     if unchanged "$1/node_modules/.installed" "$1/package-lock.json"; then
         return
     fi
-    npm ci --prefix "$1" --no-audit --no-fund
-    touch "$1/node_modules/.installed"
+    npm ci --prefix "$1" --no-audit --no-fund && touch "$1/node_modules/.installed"
 }
 
 # web_build: builds the page that the server embeds, skipped when no source of it changed.
 web_build() {
-    npm_install web-client
+    npm_install web-client || return
     if unchanged target/web-client.built web-client && [ -f web-client/dist/index.html ]; then
         return
     fi
-    mkdir -p target
-    touch target/web-client.building
-    npm run build --prefix web-client
-    mv target/web-client.building target/web-client.built
+    mkdir -p target && touch target/web-client.building || return
+    npm run build --prefix web-client && mv target/web-client.building target/web-client.built
 }
