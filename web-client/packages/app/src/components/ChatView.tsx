@@ -16,7 +16,7 @@ export function ChatView() {
       <main class="chat chat-none">
         <div class="empty">
           <Icon name="chat" />
-          <p>{t("chats.pick")}</p>
+          <h1>{t("chats.pick")}</h1>
         </div>
       </main>
     );
