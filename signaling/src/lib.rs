@@ -10,6 +10,7 @@ pub mod ids;
 pub mod live;
 pub mod media;
 pub mod protocol;
+pub mod reference;
 pub mod service;
 pub mod store;
 pub mod ws;

@@ -15,7 +15,7 @@ pub enum ClientFrame {
     Hello(Hello),
     /// A command.
     Req(Request),
-    /// Answer to [`ServerFrame::Ping`].
+    /// Answer to the server's `ping`.
     Pong {
         /// The ping's number.
         n: u64,
@@ -52,7 +52,7 @@ pub struct Resume {
     pub epoch: u64,
 }
 
-/// A command: `op` and its fields, see [`super::Command`].
+/// A command: `op` and its fields, as in `Command`.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 pub struct Request {
     /// Made by the client; a repeat returns the stored result.
@@ -77,7 +77,7 @@ pub enum ServerFrame {
     Ev(Event),
     /// An ephemeral event: the live room, presence. Not replayed; a snapshot follows a reconnect.
     Rt(Realtime),
-    /// Asks the client for a [`ClientFrame::Pong`].
+    /// Asks the client for a `pong`.
     Ping {
         /// Counts up.
         n: u64,
@@ -135,7 +135,7 @@ pub struct Response {
     pub err: Option<WireError>,
 }
 
-/// A durable event: `op` and `d` as in [`super::EventBody`].
+/// A durable event: `op` and `d` as in `EventBody`.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -156,7 +156,7 @@ pub struct Event {
     pub d: Value,
 }
 
-/// An ephemeral event: `op` and `d` as in [`super::RealtimeBody`].
+/// An ephemeral event: `op` and `d` as in `RealtimeBody`.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 pub struct Realtime {
     /// Name of the event.
