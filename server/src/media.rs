@@ -1,54 +1,192 @@
-//! The door to the media plane.
+//! The media plane behind signaling's door: the same words on both sides, neither crate knows the other.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use signaling::ids::CallId;
-use signaling::media::{IceCredentials, MediaError, MediaEvent, MediaOfferRequest, MediaPlane, MediaSeat};
-use signaling::protocol::{Intent, MediaSource};
+use sfu::Handle;
+use signaling::ids::{CallId, UserId};
+use signaling::media::{IceCredentials, MediaError, MediaEvent, MediaOfferRequest, MediaPlane, MediaSeat, SlotPolicy};
+use signaling::protocol::{Binding, Intent, MediaSource, PauseReason};
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
 use crate::config::Media;
 
+/// Translated events that may wait; behind it the media plane's own queue fills, which says what overflow means.
+const EVENTS: usize = 256;
+
 /// The media plane of this process.
 pub(crate) struct Plane {
-    events: std::sync::Mutex<Option<mpsc::Receiver<MediaEvent>>>,
-    _sender: mpsc::Sender<MediaEvent>,
+    handle: Handle,
 }
 
 /// Starts it.
-pub(crate) fn start(_config: &Media) -> Result<Arc<Plane>, Failure> {
-    let (sender, events) = mpsc::channel(1024);
-    Ok(Arc::new(Plane {
-        events: std::sync::Mutex::new(Some(events)),
-        _sender: sender,
-    }))
+pub(crate) fn start(config: &Media) -> Result<Arc<Plane>, Failure> {
+    let handle = sfu::start(&sfu::MediaConfig {
+        listen: vec![config.listen],
+        advertise: config.advertise.clone(),
+        ..sfu::MediaConfig::default()
+    })
+    .map_err(|e| format!("media.listen: {e}"))?;
+    tracing::info!(addresses = ?handle.addresses(), "media listens");
+    Ok(Arc::new(Plane { handle }))
 }
 
 impl Plane {
-    /// Ends it.
-    pub(crate) fn stop(&self) {}
+    /// Says goodbye to every peer and ends the threads. Blocks until they have.
+    pub(crate) fn stop(&self) {
+        self.handle.shutdown();
+    }
 }
 
 #[async_trait]
 impl MediaPlane for Plane {
-    async fn offer(&self, _request: MediaOfferRequest) -> Result<String, MediaError> {
-        Err(MediaError::Unavailable)
+    async fn offer(&self, request: MediaOfferRequest) -> Result<String, MediaError> {
+        let slots = match request.slots {
+            SlotPolicy::Intents => sfu::SlotPolicy::Intents,
+            SlotPolicy::Fill => sfu::SlotPolicy::Fill,
+            SlotPolicy::Publishers(names) => sfu::SlotPolicy::Publishers(names.into_iter().map(|n| n.0).collect()),
+        };
+        let request = sfu::OfferRequest {
+            seat: outside(&request.seat),
+            sdp: request.sdp,
+            mids: request
+                .mids
+                .into_iter()
+                .map(|(mid, source)| (mid, to_source(source)))
+                .collect(),
+            publish: request.grants.publish,
+            subscribe: request.grants.subscribe,
+            slots,
+        };
+        self.handle.offer(request).await.map_err(refused)
     }
-    async fn restart_ice(&self, _seat: &MediaSeat, _remote: IceCredentials) -> Result<IceCredentials, MediaError> {
-        Err(MediaError::Unavailable)
+
+    async fn restart_ice(&self, seat: &MediaSeat, remote: IceCredentials) -> Result<IceCredentials, MediaError> {
+        let remote = sfu::IceCredentials {
+            ufrag: remote.ufrag,
+            pwd: remote.pwd,
+        };
+        let ours = self.handle.restart_ice(&outside(seat), remote).await.map_err(refused)?;
+        Ok(IceCredentials {
+            ufrag: ours.ufrag,
+            pwd: ours.pwd,
+        })
     }
-    async fn intents(&self, _seat: &MediaSeat, _intents: Vec<Intent>) -> Result<(), MediaError> {
-        Ok(())
+
+    async fn intents(&self, seat: &MediaSeat, intents: Vec<Intent>) -> Result<(), MediaError> {
+        let intent = |i: Intent| sfu::Intent {
+            mid: i.mid,
+            participant: i.participant.0,
+            source: to_source(i.source),
+            height: i.height,
+        };
+        self.handle
+            .intents(&outside(seat), intents.into_iter().map(intent).collect())
+            .await
+            .map_err(refused)
     }
-    fn set_blocked(&self, _seat: &MediaSeat, _source: MediaSource, _blocked: bool) {}
-    fn leave(&self, _seat: &MediaSeat) {}
-    fn close_room(&self, _room: &CallId) {}
+
+    fn set_blocked(&self, seat: &MediaSeat, source: MediaSource, blocked: bool) {
+        self.handle.set_blocked(&outside(seat), to_source(source), blocked);
+    }
+
+    fn leave(&self, seat: &MediaSeat) {
+        self.handle.leave(&outside(seat));
+    }
+
+    fn close_room(&self, room: &CallId) {
+        self.handle.close_room(room.as_str());
+    }
+
+    fn alive(&self) -> bool {
+        self.handle.alive()
+    }
+
     fn events(&self) -> Option<mpsc::Receiver<MediaEvent>> {
-        self.events
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()
+        let mut inner = self.handle.events()?;
+        let (sender, receiver) = mpsc::channel(EVENTS);
+        tokio::spawn(async move {
+            while let Some(event) = inner.recv().await {
+                if sender.send(translated(event)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Some(receiver)
+    }
+}
+
+fn translated(event: sfu::MediaEvent) -> MediaEvent {
+    match event {
+        sfu::MediaEvent::Connected(seat) => MediaEvent::Connected(inside(seat)),
+        sfu::MediaEvent::Lost(seat) => MediaEvent::Lost(inside(seat)),
+        sfu::MediaEvent::Recovered(seat) => MediaEvent::Recovered(inside(seat)),
+        sfu::MediaEvent::Closed(seat) => MediaEvent::Closed(inside(seat)),
+        sfu::MediaEvent::Bindings(seat, slots) => {
+            MediaEvent::Bindings(inside(seat), slots.into_iter().map(binding).collect())
+        }
+        sfu::MediaEvent::Speakers(room, people) => {
+            MediaEvent::Speakers(CallId(room), people.into_iter().map(UserId).collect())
+        }
+        sfu::MediaEvent::Layers(seat, source, active) => MediaEvent::Layers(inside(seat), from_source(source), active),
+        sfu::MediaEvent::RoomFailed(room) => MediaEvent::RoomFailed(CallId(room)),
+    }
+}
+
+fn binding(b: sfu::Binding) -> Binding {
+    Binding {
+        mid: b.mid,
+        user_id: UserId(b.participant),
+        source: from_source(b.source),
+        csrc: b.csrc,
+        layer: b.layer,
+        paused: b.paused.is_some(),
+        reason: b.paused.map(|reason| match reason {
+            sfu::PauseReason::Muted => PauseReason::Muted,
+            sfu::PauseReason::NotVisible => PauseReason::NotVisible,
+            sfu::PauseReason::NoMedia => PauseReason::NoMedia,
+        }),
+    }
+}
+
+fn outside(seat: &MediaSeat) -> sfu::Seat {
+    sfu::Seat {
+        room: seat.room.0.clone(),
+        participant: seat.participant.0.clone(),
+    }
+}
+
+fn inside(seat: sfu::Seat) -> MediaSeat {
+    MediaSeat {
+        room: CallId(seat.room),
+        participant: UserId(seat.participant),
+    }
+}
+
+fn to_source(source: MediaSource) -> sfu::Source {
+    match source {
+        MediaSource::Mic => sfu::Source::Mic,
+        MediaSource::Camera => sfu::Source::Camera,
+        MediaSource::Screen => sfu::Source::Screen,
+        MediaSource::ScreenAudio => sfu::Source::ScreenAudio,
+    }
+}
+
+fn from_source(source: sfu::Source) -> MediaSource {
+    match source {
+        sfu::Source::Mic => MediaSource::Mic,
+        sfu::Source::Camera => MediaSource::Camera,
+        sfu::Source::Screen => MediaSource::Screen,
+        sfu::Source::ScreenAudio => MediaSource::ScreenAudio,
+    }
+}
+
+fn refused(error: sfu::MediaError) -> MediaError {
+    match error {
+        sfu::MediaError::SdpRejected(why) => MediaError::SdpRejected(why),
+        sfu::MediaError::Limit(why) => MediaError::Limit(why),
+        sfu::MediaError::NotFound => MediaError::NotFound,
+        sfu::MediaError::Unavailable => MediaError::Unavailable,
     }
 }

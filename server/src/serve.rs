@@ -115,7 +115,7 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     if tokio::time::timeout(GOODBYE, finish).await.is_err() {
         tracing::warn!("some requests were cut off");
     }
-    media.stop();
+    tokio::task::spawn_blocking(move || media.stop()).await?;
     store.close().await;
     tracing::info!("bye");
     Ok(())

@@ -314,6 +314,12 @@ impl Handle {
             .collect()
     }
 
+    /// Whether every shard's thread runs.
+    pub fn alive(&self) -> bool {
+        let threads = self.shared.threads.lock();
+        threads.is_ok_and(|threads| !threads.is_empty() && threads.iter().all(|thread| !thread.is_finished()))
+    }
+
     /// Ends every transport with a goodbye and waits for the threads.
     pub fn shutdown(&self) {
         self.shared.stop();

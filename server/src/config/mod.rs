@@ -129,7 +129,10 @@ mod tests {
         let defaults = toml::Table::try_from(Config::default()).unwrap();
         assert_eq!(file, defaults, "an option is missing, or its value is not the default");
         let lines: Vec<&str> = text.lines().collect();
-        for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#')) {
+        for pair in lines
+            .windows(2)
+            .filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#'))
+        {
             assert!(pair[0].starts_with('#'), "{:?} has no comment above it", pair[1]);
         }
     }
