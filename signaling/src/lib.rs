@@ -13,4 +13,6 @@ pub mod protocol;
 pub mod reference;
 pub mod service;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod ws;

@@ -67,6 +67,8 @@ pub enum RealtimeBody {
     Presence(UserPresence),
     /// Muted by a moderator.
     Muted(Muted),
+    /// You are alone in the call: it ends in `endsInMs` when nobody comes.
+    CallAlone(CallAlone),
     /// A reaction.
     Reaction(ReactionShown),
     /// The server goes down; come back after `retryAfterMs`.
@@ -378,6 +380,16 @@ pub struct Muted {
     pub muted: bool,
     /// The moderator.
     pub by: User,
+}
+
+/// Fields of `call_alone`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallAlone {
+    /// Which call.
+    pub call_id: CallId,
+    /// What is left of it, milliseconds.
+    pub ends_in_ms: u32,
 }
 
 /// A reaction as shown.

@@ -3,7 +3,7 @@
 //! A query is written once, in the words both understand (`$1` placeholders), with a few marks that mean something on
 //! Postgres only and are removed for SQLite: `ms(column)` and `ts($n)` turn `TIMESTAMPTZ` into epoch milliseconds and back
 //! (functions made by the first migration; SQLite keeps the milliseconds as they are), `::jsonb` and `::text` convert
-//! metadata, `FOR UPDATE` locks rows (SQLite has one writer). An own enum was taken instead of `sqlx::Any` because
+//! metadata, `FROM each($1)` gives the texts of a JSON array, `FOR UPDATE` locks rows (SQLite has one writer). An own enum was taken instead of `sqlx::Any` because
 //! `Any` hides the constraint that a violation names, which here decides between `exists` and `BUSY_SELF`.
 
 use std::borrow::Cow;
@@ -60,6 +60,12 @@ impl From<i64> for Value {
 impl From<Option<i64>> for Value {
     fn from(value: Option<i64>) -> Self {
         Self::Int(value)
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(str::to_owned))
     }
 }
 
@@ -162,6 +168,18 @@ impl Db {
         Ok(match self {
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await.map_err(unavailable)?),
             Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?),
+        })
+    }
+
+    /// Begins a transaction that reads one consistent state.
+    pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Postgres(pool) => Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                    .await
+                    .map_err(unavailable)?,
+            ),
+            Self::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await.map_err(unavailable)?),
         })
     }
 
@@ -306,6 +324,9 @@ fn for_sqlite(sql: &str) -> String {
         word = !(first.is_alphanumeric() || first == '_');
         out.push(first);
         rest = &rest[first.len_utf8()..];
+    }
+    if out.contains("FROM each(") {
+        out = out.replace("FROM each(", "FROM json_each(");
     }
     for mark in ["::jsonb", "::text", " FOR UPDATE SKIP LOCKED", " FOR UPDATE"] {
         if out.contains(mark) {

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// There is such a row already; the text names the constraint.
     #[error("{0} exists already")]
     Exists(String),
+    /// A command id was used before, for another operation.
+    #[error("this command id was used for another operation")]
+    CommandReused,
     /// A migration failed or does not match what was applied before.
     #[error("migration: {0}")]
     Migrate(String),

@@ -1,13 +1,22 @@
 //! The store: Postgres and SQLite from one code path.
 
+pub(crate) mod calls;
+pub(crate) mod chats;
 pub(crate) mod db;
 mod error;
+mod history;
+pub(crate) mod messages;
 mod migrate;
-mod people;
+pub(crate) mod outbox;
 mod records;
+pub(crate) mod users;
+pub(crate) mod words;
 
 pub use error::StoreError;
 pub use records::{CallEventRecord, CallRecord, ParticipantRecord, UserRecord};
+
+pub use users::LOCAL_ISSUER;
+pub use words::rfc3339;
 
 use db::Db;
 

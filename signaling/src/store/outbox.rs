@@ -1,0 +1,159 @@
+//! The outbox: durable events, gapless per user.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::StoreError;
+use super::db::{Db, Tx, args};
+use super::words::list;
+use crate::ids::{CallId, CommandId, UserId};
+use crate::protocol::Event;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// An event that is about to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) op: String,
+    pub(crate) call: Option<CallId>,
+    pub(crate) rev: Option<i64>,
+    pub(crate) payload: Json,
+    /// Of an `incoming_call`.
+    pub(crate) ring_deadline_ms: Option<i64>,
+}
+
+/// Writes events. Called last in a transaction, users in the order of their ids: the counter rows stay locked until the
+/// commit, so that a sequence that can be seen has no gap before it, and no two transactions wait for each other.
+pub(crate) async fn append(tx: &mut Tx, drafts: &BTreeMap<UserId, Vec<Draft>>, now_ms: i64) -> Result<()> {
+    for (user, drafts) in drafts {
+        let count = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
+        let row = tx
+            .fetch_optional(
+                "INSERT INTO user_event_counters (user_id, last_seq) VALUES ($1, $2) \
+                 ON CONFLICT (user_id) DO UPDATE SET last_seq = user_event_counters.last_seq + $2 \
+                 RETURNING last_seq",
+                args![user.as_str(), count],
+            )
+            .await?;
+        let last = row.ok_or(StoreError::NotFound("event counter"))?.int("last_seq")?;
+        for (seq, draft) in (last - count + 1..).zip(drafts) {
+            tx.execute(
+                "INSERT INTO user_events (user_id, seq, op, call_id, rev, payload, ring_deadline, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6::jsonb, ts($7), ts($8))",
+                args![
+                    user.as_str(),
+                    seq,
+                    draft.op.as_str(),
+                    draft.call.as_ref().map(CallId::as_str),
+                    draft.rev,
+                    draft.payload.to_string(),
+                    draft.ring_deadline_ms,
+                    now_ms
+                ],
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Events of a user after a sequence, in order. What is left of a ring is computed now.
+pub(crate) async fn read(db: &Db, user: &UserId, after: u64, limit: u32) -> Result<Vec<Event>> {
+    let mut tx = db.begin_read().await?;
+    let now = tx.now_ms().await?;
+    let rows = tx
+        .fetch_all(
+            "SELECT seq, op, call_id, rev, payload::text AS payload, ms(ring_deadline) AS ring_deadline \
+             FROM user_events WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+            args![
+                user.as_str(),
+                i64::try_from(after).unwrap_or(i64::MAX),
+                i64::from(limit)
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let text = row.text("payload")?;
+            let mut d: Json = serde_json::from_str(&text).map_err(|_| StoreError::Decode {
+                column: "payload".into(),
+                value: text,
+            })?;
+            if let (Some(deadline), Some(fields)) = (row.opt_int("ring_deadline")?, d.as_object_mut()) {
+                fields.insert(
+                    "ringMsLeft".into(),
+                    Json::from((deadline - now).clamp(0, i64::from(u32::MAX))),
+                );
+            }
+            Ok(Event {
+                seq: u64::try_from(row.int("seq")?).unwrap_or(0),
+                op: row.text("op")?,
+                call_id: row.opt_text("call_id")?.map(CallId::from),
+                rev: row.opt_int("rev")?.and_then(|rev| u64::try_from(rev).ok()),
+                d,
+            })
+        })
+        .collect()
+}
+
+/// Newest sequence of each of these users; who never had an event is left out.
+pub(crate) async fn last_seqs(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, u64)>> {
+    let rows = db
+        .fetch_all(
+            "SELECT user_id, last_seq FROM user_event_counters WHERE user_id IN (SELECT value FROM each($1))",
+            args![list(users)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.text("user_id")?.into(),
+                u64::try_from(row.int("last_seq")?).unwrap_or(0),
+            ))
+        })
+        .collect()
+}
+
+/// Claims a command id for this transaction. A second transaction with the same id waits here until the first is over.
+/// Returns the stored result when the command was carried out before.
+///
+/// # Errors
+/// [`StoreError::CommandReused`] when the id was used for another operation.
+pub(crate) async fn claim_command(tx: &mut Tx, user: &UserId, id: &CommandId, op: &str) -> Result<Option<Json>> {
+    let claimed = tx
+        .execute(
+            "INSERT INTO client_commands (user_id, command_id, op) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            args![user.as_str(), id.as_str(), op],
+        )
+        .await?;
+    if claimed == 1 {
+        return Ok(None);
+    }
+    let row = tx
+        .fetch_optional(
+            "SELECT op, result::text AS result FROM client_commands WHERE user_id = $1 AND command_id = $2",
+            args![user.as_str(), id.as_str()],
+        )
+        .await?;
+    let row = row.ok_or(StoreError::Busy)?;
+    if row.text("op")? != op {
+        return Err(StoreError::CommandReused);
+    }
+    let text = row.opt_text("result")?.ok_or(StoreError::Busy)?;
+    let result = serde_json::from_str(&text).map_err(|_| StoreError::Decode {
+        column: "result".into(),
+        value: text,
+    })?;
+    Ok(Some(result))
+}
+
+/// Stores the result with the claimed command.
+pub(crate) async fn finish_command(tx: &mut Tx, user: &UserId, id: &CommandId, result: &Json) -> Result<()> {
+    tx.execute(
+        "UPDATE client_commands SET result = $3::jsonb WHERE user_id = $1 AND command_id = $2",
+        args![user.as_str(), id.as_str(), result.to_string()],
+    )
+    .await
+    .map(drop)
+}

@@ -1,0 +1,186 @@
+//! One Postgres cluster per test process, ended with it.
+
+use std::fs::File;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use uuid::Uuid;
+
+use super::{Remove, TestDatabase, folder};
+
+/// Names a running server (`postgres://user@host/postgres`) whose user may create databases; saves a cluster per process.
+pub const POSTGRES_VARIABLE: &str = "RINGHALL_TEST_POSTGRES";
+
+/// Where Debian's package puts the programs of each version.
+const PROGRAMS: &str = "/usr/lib/postgresql";
+/// A cluster starts in about a second; this long on a machine that does much else.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running cluster. The pipe to the guard's standard input is its life line: the guard stops the server and removes the
+/// folder when it closes, however this process ends.
+struct Cluster {
+    folder: PathBuf,
+    _guard: Child,
+}
+
+static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+
+/// A new database.
+pub(super) async fn database() -> Result<TestDatabase, String> {
+    let name = format!("ringhall_test_{}", Uuid::new_v4().simple());
+    if let Ok(admin) = std::env::var(POSTGRES_VARIABLE) {
+        create(&admin, &name)
+            .await
+            .map_err(|error| format!("{POSTGRES_VARIABLE}: {error}"))?;
+        let (base, query) = admin
+            .split_once('?')
+            .map_or((admin.as_str(), None), |(base, query)| (base, Some(query)));
+        let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        return Ok(TestDatabase {
+            url: format!("{server}/{name}{query}"),
+            remove: Remove::Database { admin, name },
+        });
+    }
+    let cluster = CLUSTER.get_or_init(start).as_ref().map_err(Clone::clone)?;
+    let url = |name: &str| format!("postgres://ringhall@localhost/{name}?host={}", cluster.folder.display());
+    let deadline = Instant::now() + START_DEADLINE;
+    loop {
+        match create(&url("postgres"), &name).await {
+            Ok(()) => {
+                return Ok(TestDatabase {
+                    url: url(&name),
+                    remove: Remove::WithCluster,
+                });
+            }
+            Err(error) if Instant::now() > deadline => {
+                let log = std::fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
+                return Err(format!("the cluster does not answer: {error}\n{log}"));
+            }
+            // There is no event to wait for: a server that starts refuses until it does not.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn create(admin: &str, name: &str) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect(admin).await?;
+    connection
+        .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await?;
+    connection.close().await
+}
+
+/// Drops a database of a server that lives on.
+pub(super) fn drop_database(admin: &str, name: &str) {
+    let (admin, name) = (admin.to_owned(), name.to_owned());
+    let drop = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(&admin).await.map_err(std::io::Error::other)?;
+            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            connection
+                .execute(AssertSqlSafe(sql))
+                .await
+                .map_err(std::io::Error::other)
+                .map(drop)
+        })
+    });
+    if let Ok(Err(error)) = drop.join() {
+        eprintln!("a test database was left behind: {error}");
+    }
+}
+
+/// The newest installed version's programs.
+fn programs() -> Result<PathBuf, String> {
+    let missing = || {
+        format!(
+            "PostgreSQL's server programs are not under {PROGRAMS}; install them with `apt-get install postgresql`, \
+             or name a running server in {POSTGRES_VARIABLE}"
+        )
+    };
+    let versions = std::fs::read_dir(PROGRAMS).map_err(|_| missing())?;
+    let newest = versions.flatten().filter_map(|entry| {
+        let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let programs = entry.path().join("bin");
+        programs.join("initdb").is_file().then_some((version, programs))
+    });
+    newest.max().map(|(_, programs)| programs).ok_or_else(missing)
+}
+
+/// Postgres refuses to run as root: then the package's own user runs it, or nobody.
+fn unprivileged(folder: &Path) -> Result<Option<(u32, u32)>, String> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let uid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1));
+    if uid != Some("0") {
+        return Ok(None);
+    }
+    let users = std::fs::read_to_string("/etc/passwd").map_err(|error| error.to_string())?;
+    let find = |name: &str| {
+        let fields: Vec<_> = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).collect();
+        let user = fields.into_iter().find(|fields| fields.first() == Some(&name))?;
+        Some((user.get(2)?.parse().ok()?, user.get(3)?.parse().ok()?))
+    };
+    let (uid, gid) = find("postgres")
+        .or_else(|| find("nobody"))
+        .ok_or("no unprivileged user for Postgres")?;
+    chown(folder, Some(uid), Some(gid)).map_err(|error| error.to_string())?;
+    Ok(Some((uid, gid)))
+}
+
+fn start() -> Result<Cluster, String> {
+    let programs = programs()?;
+    let folder = folder()?;
+    let owner = unprivileged(&folder)?;
+    let log = File::create(folder.join("log")).map_err(|error| error.to_string())?;
+    let as_owner = |command: &mut Command| {
+        command.current_dir(&folder);
+        if let Some((uid, gid)) = owner {
+            command.uid(uid).gid(gid);
+        }
+    };
+    let data = folder.join("data");
+    let mut initdb = Command::new(programs.join("initdb"));
+    initdb
+        .args([
+            "-U",
+            "ringhall",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+        ])
+        .arg(&data);
+    as_owner(&mut initdb);
+    let done = initdb.output().map_err(|error| format!("initdb: {error}"))?;
+    if !done.status.success() {
+        let _ = std::fs::remove_dir_all(&folder);
+        return Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr)));
+    }
+    // Not durable, because nothing here must survive; a socket in its own folder, so that no port can clash.
+    let script = "\"$1\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
+                  -c full_page_writes=off -c max_connections=200 & server=$!; read -r _; kill -INT $server; \
+                  wait $server; rm -rf \"$2\"";
+    let mut guard = Command::new("sh");
+    guard
+        .arg("-c")
+        .arg(script)
+        .arg("sh")
+        .arg(programs.join("postgres"))
+        .arg(&folder);
+    as_owner(&mut guard);
+    let err = log.try_clone().map_err(|error| error.to_string())?;
+    guard.stdin(Stdio::piped()).stdout(log).stderr(err).process_group(0);
+    let guard = guard.spawn().map_err(|error| format!("sh: {error}"))?;
+    Ok(Cluster { folder, _guard: guard })
+}
