@@ -107,30 +107,57 @@ impl Service {
         id: &CommandId,
         command: Command,
     ) -> std::result::Result<serde_json::Value, WireError> {
-        Ok(self.retrying(async || self.attempt(actor, id, &command).await).await?)
-    }
-
-    /// Tries a transaction again after a serialization failure or a deadlock, and after losing a race for a unique index:
-    /// the next attempt sees what the winner wrote and decides by it.
-    async fn retrying<T>(&self, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
-        let mut pause = RETRY_PAUSE;
-        for _ in 0..RETRIES {
-            match attempt().await {
-                Err(ServiceError::Store(StoreError::Busy | StoreError::Exists(_))) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                done => return done,
-            }
-        }
-        attempt().await.map_err(|error| match error {
-            ServiceError::Store(StoreError::Exists(index)) if is_seat_index(&index) => {
-                WireError::new(ErrorCode::BusySelf, "you are in another call").into()
-            }
-            error => error,
-        })
+        Ok(retrying!(self.attempt(actor, id, &command))?)
     }
 }
+
+/// Tries a transaction again after a serialization failure or a deadlock, and after losing a race for a unique index: the
+/// next attempt sees what the winner wrote and decides by it.
+struct Retry {
+    left: u32,
+    pause: Duration,
+}
+
+impl Retry {
+    fn new() -> Self {
+        Self {
+            left: RETRIES,
+            pause: RETRY_PAUSE,
+        }
+    }
+
+    /// The result, unless another attempt is worth making.
+    async fn over<T>(&mut self, result: Result<T>) -> Option<Result<T>> {
+        match result {
+            Err(ServiceError::Store(StoreError::Busy | StoreError::Exists(_))) if self.left > 0 => {
+                self.left -= 1;
+                tokio::time::sleep(self.pause).await;
+                self.pause *= 2;
+                None
+            }
+            Err(ServiceError::Store(StoreError::Exists(index))) if is_seat_index(&index) => {
+                Some(Err(
+                    WireError::new(ErrorCode::BusySelf, "you are in another call").into()
+                ))
+            }
+            done => Some(done),
+        }
+    }
+}
+
+/// Runs a transaction (an async expression) until [`Retry`] is content. A macro, because a closure that lends its
+/// captures to a future makes futures that the compiler cannot see to be `Send`.
+macro_rules! retrying {
+    ($attempt:expr) => {{
+        let mut retry = $crate::service::Retry::new();
+        loop {
+            if let Some(done) = retry.over($attempt.await).await {
+                break done;
+            }
+        }
+    }};
+}
+use retrying;
 
 /// Postgres names the index, SQLite the column.
 fn is_seat_index(name: &str) -> bool {

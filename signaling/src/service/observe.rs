@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::unit::Unit;
-use super::{Actor, Link, ResourceKind, Result, Service};
+use super::{Actor, Link, ResourceKind, Result, Service, retrying};
 use crate::calls::{self, Input, NewCall};
 use crate::ids::{CallId, ChatId, UserId};
 use crate::protocol::{CallType, WireError};
@@ -88,7 +88,7 @@ impl Service {
 
     /// Applies what was observed of a call; nothing when there is no such call.
     pub(super) async fn observe(&self, call: &CallId, input: &Input) -> Result<()> {
-        self.retrying(async || {
+        retrying!(async {
             let mut unit = Unit::begin(self).await?;
             let Some(opened) = unit.open_one(call).await? else {
                 return Ok(());
@@ -97,7 +97,6 @@ impl Service {
             self.decide(&mut unit, opened, input, now).await?;
             unit.commit().await
         })
-        .await
     }
 
     /// Opens a WHIP or WHEP session in a room: its call (made by the first publisher) and the id of the session.
@@ -105,7 +104,7 @@ impl Service {
     /// # Errors
     /// `NOT_FOUND` for who is not a member of the room, and for a viewer of a room without a live call.
     pub async fn open_resource(&self, user: &UserId, room: &ChatId, kind: ResourceKind) -> Result<(CallId, String)> {
-        self.retrying(async || {
+        retrying!(async {
             let mut unit = Unit::begin(self).await?;
             let chat = unit.lock_chats(BTreeSet::from([room.clone()])).await?.remove(room);
             let chat = chat
@@ -158,7 +157,6 @@ impl Service {
             unit.commit().await?;
             Ok((call, id))
         })
-        .await
     }
 
     /// Closes it; the last publisher out ends a room's call without seats. Closing twice is nothing.
@@ -171,7 +169,7 @@ impl Service {
             return Ok(());
         };
         let call = CallId(row.text("call_id")?);
-        self.retrying(async || {
+        retrying!(async {
             let mut unit = Unit::begin(self).await?;
             if unit.open_one(&call).await?.is_none() {
                 return Ok(());
@@ -189,7 +187,6 @@ impl Service {
             }
             unit.commit().await
         })
-        .await
     }
 
     /// Where the user's seat is.

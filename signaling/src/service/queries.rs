@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::render::{self, People};
 use super::unit::{Unit, in_call};
-use super::{CallDetails, Result, Service};
+use super::{CallDetails, Result, Service, retrying};
 use crate::calls::{Call, Chat};
 use crate::ids::{CallId, ChatId, UserId};
 use crate::protocol::{ActiveCall, Event, EventBody, MediaSource, Roster, Snapshot, UserPresence};
@@ -42,7 +42,7 @@ impl Service {
                 continue;
             };
             let mut people = People::default();
-            people.add(users::users_by_id(&mut tx, [&call.initiated_by]).await?);
+            people.add(users::users_by_id(&mut tx, std::slice::from_ref(&call.initiated_by)).await?);
             incoming.push(render::incoming(&call, &people, deadline, now, busy));
         }
         drop(tx);
@@ -103,7 +103,8 @@ impl Service {
         let mut tx = self.store.db.begin_read().await?;
         let (chat, call) = look(&mut tx, call).await?.ok_or(StoreError::NotFound("call"))?;
         let mut people = People::default();
-        people.add(users::users_by_id(&mut tx, call.participants.keys()).await?);
+        let ids: Vec<UserId> = call.participants.keys().cloned().collect();
+        people.add(users::users_by_id(&mut tx, &ids).await?);
         Ok(render::roster(&call, &chat, &people))
     }
 
@@ -173,7 +174,7 @@ impl Service {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such chat.
     pub async fn announce_chat(&self, chat: &ChatId) -> Result<()> {
-        self.retrying(async || {
+        retrying!(async {
             let mut unit = Unit::begin(self).await?;
             let locked = unit.lock_chats(BTreeSet::from([chat.clone()])).await?.remove(chat);
             for user in locked.ok_or(StoreError::NotFound("chat"))?.members.keys() {
@@ -186,7 +187,6 @@ impl Service {
             }
             unit.commit().await
         })
-        .await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::unit::{Opened, Unit};
-use super::{Result, Service};
+use super::{Result, Service, retrying};
 use crate::calls::{Chat, Input};
 use crate::ids::{CallId, UserId};
 use crate::store::calls::{chat_of_call, load};
@@ -45,7 +45,7 @@ impl Service {
         drop((rows, tx));
         let mut changed = 0;
         for call in due {
-            if self.retrying(async || self.tick(&call).await).await? {
+            if retrying!(self.tick(&call))? {
                 changed += 1;
             }
         }

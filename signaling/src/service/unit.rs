@@ -304,7 +304,7 @@ impl<'a> Unit<'a> {
 
     /// Name and picture of somebody.
     pub(super) async fn user(&mut self, id: &UserId) -> Result<User> {
-        let mut found = users::users_by_id(&mut self.tx, [id]).await?;
+        let mut found = users::users_by_id(&mut self.tx, std::slice::from_ref(id)).await?;
         Ok(found.pop().ok_or(StoreError::NotFound("user"))?)
     }
 }

@@ -207,7 +207,7 @@ impl Store {
 }
 
 /// Name and picture of each of these, in no order.
-pub(crate) async fn users_by_id<'a>(tx: &mut Tx, ids: impl IntoIterator<Item = &'a UserId>) -> Result<Vec<User>> {
+pub(crate) async fn users_by_id(tx: &mut Tx, ids: &[UserId]) -> Result<Vec<User>> {
     let rows = tx
         .fetch_all(
             "SELECT id, name, avatar FROM users WHERE id IN (SELECT value FROM each($1))",
