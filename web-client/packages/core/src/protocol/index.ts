@@ -75,6 +75,14 @@ export type CallActor = {
   by: User;
 };
 
+/** Fields of `call_alone`. */
+export type CallAlone = {
+  /** Which call. */
+  callId: CallId;
+  /** What is left of it, milliseconds. */
+  endsInMs: number;
+};
+
 /** Result of `start_call`, and the event to all tabs of the starter. */
 export type CallCreated = {
   /** Which. */
@@ -616,6 +624,7 @@ export type RealtimeBody = { "op": "media_answer", "d": MediaAnswer }
   | { "op": "layers", "d": Layers }
   | { "op": "presence", "d": UserPresence }
   | { "op": "muted", "d": Muted }
+  | { "op": "call_alone", "d": CallAlone }
   | { "op": "reaction", "d": ReactionShown }
   | { "op": "server_draining", "d": ServerDraining };
 
