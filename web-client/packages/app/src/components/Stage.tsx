@@ -27,7 +27,8 @@ export function Stage({ session, view, alone }: Props) {
   const others = seated.filter(({ id }) => id !== myId);
   const invited = view.participants.filter((entry) => !isSeated(entry) && entry.id !== myId);
   const screens = screensOf(view, others, self);
-  const mode = screens.length > 0 ? "screen" : others.length <= 1 && invited.length === 0 ? "solo" : "grid";
+  const two = others.length === 0 || (others.length === 1 && invited.length === 0);
+  const mode = screens.length > 0 ? "screen" : two ? "solo" : "grid";
   const shown = mode === "solo" ? others : [self, ...others, ...(alone ? [] : invited)].slice(0, MOST_TILES);
   const grid = gridLayout(shown.length, size.width, size.height, GAP);
 

@@ -37,8 +37,9 @@ onClient((client) => {
     dismissEnded();
     session.on("ended", (end) => {
       const { talkingSince, chatId, type, callId } = session.view;
+      // Nobody talked: a toast and a tone of their own say why, and there is no duration to show.
+      if (talkingSince === null && end.how === "over") return;
       playTone("ended");
-      // Nobody talked: a toast says why, there is no duration to show.
       if (talkingSince === null) return;
       const duration = end.duration ?? Math.max(0, Math.round((Date.now() - talkingSince) / 1000));
       const byMe = end.how === "left" || end.by?.id === client.state.me?.id;

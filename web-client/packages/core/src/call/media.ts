@@ -79,19 +79,27 @@ export class CallMedia {
     if (this.#ended || offerId !== this.#pending?.offerId || !this.#link) return;
     const link = this.#link;
     this.#pending = null;
-    if (sdp) {
-      await link.accept({ sdp });
-      this.#answered = true;
-      this.#sendIntents();
-    } else if (ufrag && pwd) await link.accept({ ufrag, pwd });
+    try {
+      if (sdp) {
+        await link.accept({ sdp });
+        if (link !== this.#link) return;
+        this.#answered = true;
+        this.#sendIntents();
+      } else if (ufrag && pwd) await link.accept({ ufrag, pwd });
+    } catch (error) {
+      if (link !== this.#link) return;
+      // A first answer that this browser does not take will not be better the next time.
+      if (sdp) this.options.onRefused(new RinghallError("SDP_REJECTED", `The answer cannot be used: ${error}`));
+      else this.#later(HEAL_MS);
+    }
   }
 
   setTrack(source: MediaSource, track: MediaStreamTrack | null): void {
-    void this.#link?.setTrack(source, track);
+    this.#link?.setTrack(source, track).catch(ignoreClosed);
   }
 
   setLayers(source: MediaSource, active: readonly boolean[]): void {
-    void this.#link?.setLayers(source, active);
+    this.#link?.setLayers(source, active).catch(ignoreClosed);
   }
 
   /** What the page shows now. */
@@ -121,10 +129,12 @@ export class CallMedia {
       if (link === this.#link) this.#linkState(state);
     });
     this.#link = link;
-    for (const [source, track] of this.options.tracks()) void link.setTrack(source, track);
+    for (const [source, track] of this.options.tracks()) link.setTrack(source, track).catch(ignoreClosed);
     const offerId = crypto.randomUUID();
     this.#pending = { offerId, restart: false };
-    void this.#offer(link, offerId);
+    this.#offer(link, offerId).catch((error: unknown) => {
+      if (link === this.#link) this.options.onRefused(new RinghallError("SDP_REJECTED", `No offer: ${error}`));
+    });
   }
 
   async #offer(link: MediaLink, offerId: string): Promise<void> {
@@ -146,7 +156,9 @@ export class CallMedia {
         if (this.#ended || link !== this.#link || this.#pending?.offerId !== offerId) return undefined;
         return this.#send({ op: "media_offer", d: { callId: this.options.callId, offerId, ufrag, pwd } }, offerId);
       })
-      .catch(() => this.#heal());
+      .catch(() => {
+        if (link === this.#link) this.#later(HEAL_MS);
+      });
   }
 
   async #send(command: Command, offerId: string): Promise<void> {
@@ -244,3 +256,6 @@ export class CallMedia {
     });
   }
 }
+
+/** A connection that is closed meanwhile refuses what was still to be set; nothing is left to do for it. */
+function ignoreClosed(): void {}

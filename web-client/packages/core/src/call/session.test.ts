@@ -96,6 +96,18 @@ describe("joining", () => {
     expect(session.view.problems).toEqual({ mic: "missing", camera: "missing" });
   });
 
+  test("an answer that the browser does not take is told once, not asked for again and again", async () => {
+    const refused: string[] = [];
+    session.on("refused", ({ code }) => refused.push(code));
+    session.start({ mic: false, camera: false });
+    await settle();
+    links.last.accept = () => Promise.reject(new Error("no usable codec"));
+    answer(offer()["offerId"]);
+    await clock.advance(10_000);
+    expect(refused).toEqual(["SDP_REJECTED"]);
+    expect(ops("media_offer")).toHaveLength(1);
+  });
+
   test("a server that cannot take the offer now is asked again", async () => {
     refuse = ({ op }) => (op === "media_offer" && ops("media_offer").length === 1 ? unavailable() : null);
     session.start({ mic: false, camera: false });

@@ -198,7 +198,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
     if (this.#model.end) return;
     switch (event.op) {
       case "media_answer":
-        this.media.answer(event.d).catch(() => this.media.reconnected());
+        void this.media.answer(event.d);
         break;
       case "bindings":
         this.#patch({ bindings: event.d.slots });

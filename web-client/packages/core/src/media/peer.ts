@@ -30,6 +30,8 @@ export class PeerLink implements MediaLink {
   #receivers: Array<{ kind: MediaSource; transceiver: RTCRtpTransceiver }> = [];
   #slots: Slot[] = [];
   #answer = "";
+  /** Parameters are read, changed and written; two such changes at once would undo each other. */
+  #layers: Promise<void> = Promise.resolve();
 
   constructor(ice: readonly IceServer[], onState: (state: LinkState) => void) {
     this.pc = new RTCPeerConnection({ iceServers: [...ice], bundlePolicy: "max-bundle" });
@@ -88,7 +90,12 @@ export class PeerLink implements MediaLink {
     await this.#senders.get(source)?.sender.replaceTrack(track);
   }
 
-  async setLayers(source: MediaSource, active: readonly boolean[]): Promise<void> {
+  setLayers(source: MediaSource, active: readonly boolean[]): Promise<void> {
+    this.#layers = this.#layers.catch(() => {}).then(() => this.#setLayers(source, active));
+    return this.#layers;
+  }
+
+  async #setLayers(source: MediaSource, active: readonly boolean[]): Promise<void> {
     const sender = this.#senders.get(source)?.sender;
     const parameters = sender?.getParameters();
     if (!sender || !parameters || parameters.encodings.length !== active.length) return;
