@@ -3,15 +3,16 @@ import type { Clock } from "./clock.ts";
 import { Commands } from "./commands.ts";
 import { Emitter } from "./emitter.ts";
 import { RinghallError } from "./errors.ts";
-import type {
-  Command,
-  Event,
-  EventBody,
-  RealtimeBody,
-  Resume,
-  ServerDraining,
-  ServerFrame,
-  Welcome,
+import {
+  CLOSE,
+  type Command,
+  type Event,
+  type EventBody,
+  type RealtimeBody,
+  type Resume,
+  type ServerDraining,
+  type ServerFrame,
+  type Welcome,
 } from "./protocol/index.ts";
 import type { OpenSocket, Socket } from "./transport.ts";
 
@@ -50,9 +51,6 @@ const SILENT_IN_CALL_MS = 12_500;
 const CONNECT_TIMEOUT_MS = 8_000;
 
 const CLOSE_NORMAL = 1000;
-const CLOSE_AUTH = 4401;
-const CLOSE_KICKED = 4403;
-const CLOSE_REPLACED = 4409;
 
 /** One tab's WebSocket: authenticates, answers pings, repeats commands, drops repeated events, resumes and reconnects. */
 export class Connection extends Emitter<ConnectionEvents> {
@@ -207,9 +205,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   #closed(code: number): void {
     this.#socket = null;
     this.#cancelWatch?.();
-    if (code === CLOSE_AUTH) return this.#stop("unauthenticated");
-    if (code === CLOSE_REPLACED) return this.#stop("replaced");
-    if (code === CLOSE_KICKED) return this.#stop("removed");
+    if (code === CLOSE.auth) return this.#stop("unauthenticated");
+    if (code === CLOSE.replaced) return this.#stop("replaced");
+    if (code === CLOSE.kicked) return this.#stop("removed");
     if (this.#state === "online") {
       this.#lostAt = this.#options.clock.now();
       this.#commands.disconnected();

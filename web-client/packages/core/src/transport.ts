@@ -1,3 +1,5 @@
+import { SUBPROTOCOL } from "./protocol/index.ts";
+
 /** A WebSocket, as much of it as the connection uses; a test brings its own. */
 export interface Socket {
   send(text: string): void;
@@ -9,9 +11,6 @@ export interface Socket {
 }
 
 export type OpenSocket = () => Socket;
-
-/** The WebSocket subprotocol of this client. */
-export const SUBPROTOCOL = "ringhall.v1";
 
 /** Opens browser WebSockets to `url` (ws: or wss:). */
 export function browserSockets(url: string): OpenSocket {

@@ -131,6 +131,7 @@ export const en = {
   "toast.left": { m: "{name} left", f: "{name} left", x: "{name} left" },
   "toast.joinedMany": "{names} joined",
   "toast.leftMany": "{names} left",
+  "toast.alone": "You are the only one here. The call ends in {duration}.",
   "toast.mutedBy": { m: "{name} muted you", f: "{name} muted you", x: "{name} muted you" },
   "toast.unmutedBy": "You may speak again, says {name}",
   "toast.connectionLost": "The call was lost: the connection broke for too long. You can call again.",

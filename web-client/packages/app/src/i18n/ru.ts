@@ -142,6 +142,7 @@ export const ru: Catalogue = {
   "toast.left": { m: "{name} вышел", f: "{name} вышла", x: "{name} больше не в звонке" },
   "toast.joinedMany": "Теперь в звонке: {names}",
   "toast.leftMany": "Больше не в звонке: {names}",
+  "toast.alone": "Кроме вас здесь никого нет. Звонок завершится через {duration}.",
   "toast.mutedBy": {
     m: "{name} выключил ваш микрофон",
     f: "{name} выключила ваш микрофон",

@@ -142,6 +142,7 @@ export const uk: Catalogue = {
   "toast.left": { m: "{name} вийшов", f: "{name} вийшла", x: "{name} більше не в дзвінку" },
   "toast.joinedMany": "Тепер у дзвінку: {names}",
   "toast.leftMany": "Більше не в дзвінку: {names}",
+  "toast.alone": "Крім вас тут нікого немає. Дзвінок завершиться за {duration}.",
   "toast.mutedBy": {
     m: "{name} вимкнув ваш мікрофон",
     f: "{name} вимкнула ваш мікрофон",

@@ -1,5 +1,6 @@
 import { type CallSession, type EventBody, type RinghallClient, RinghallError } from "@ringhall/core";
-import { type Key, lang, t } from "../i18n/index.ts";
+import { durationInWords } from "../i18n/format.ts";
+import { catalogues, type Key, lang, t } from "../i18n/index.ts";
 import { playTone } from "../sound/tones.ts";
 import { chats, me, onClient } from "./app.ts";
 import { dismissAll, toast } from "./toasts.ts";
@@ -87,6 +88,11 @@ onClient((client) => {
   const joined = collected("toast.joined", "toast.joinedMany");
   const left = collected("toast.left", "toast.leftMany");
   client.on("realtime", (event) => {
+    if (event.op === "call_alone" && event.d.callId === client.call?.callId) {
+      const duration = durationInWords(event.d.endsInMs / 1000, catalogues[lang.value], lang.value);
+      toast(t("toast.alone", { duration }), "info", { label: t("control.leave"), run: () => client.call?.leave() });
+      return;
+    }
     // Two people see for themselves that the other one came or went.
     const chat = chats.value.find(({ id }) => id === client.call?.view.chatId);
     if (chat?.type === "direct" || !("callId" in event.d) || event.d.callId !== client.call?.callId) return;

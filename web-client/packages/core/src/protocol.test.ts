@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { Connection } from "./connection.ts";
+import type { ServerFrame } from "./protocol/index.ts";
+import { FakeClock } from "./testing/fake-clock.ts";
+import { FakeServer } from "./testing/fake-server.ts";
+
+/** The golden frames that the server's own tests read too. */
+const examples = import.meta.glob<{ default: Record<string, unknown> }>(
+  "../../../../signaling/protocol-examples/*.json",
+  {
+    eager: true,
+  },
+);
+const named = (kind: string) =>
+  Object.entries(examples)
+    .map(([path, { default: frame }]) => [path.split("/").at(-1) ?? path, frame] as const)
+    .filter(([name]) => name.startsWith(`${kind}-`));
+
+function online() {
+  const server = new FakeServer();
+  const connection = new Connection({ open: server.open, clock: new FakeClock(), device: "tab", token: () => "t" });
+  const seen: unknown[] = [];
+  connection.on("event", ({ op, d }) => seen.push({ op, d }));
+  connection.on("realtime", ({ op, d }) => seen.push({ op, d }));
+  connection.connect();
+  server.accept();
+  return { server, connection, seen };
+}
+
+test.each([...named("event"), ...named("realtime")])("%s reaches the page with its op and fields", (_name, frame) => {
+  const { server, seen } = online();
+  server.socket.receive(frame as unknown as ServerFrame);
+  expect(seen).toEqual([{ op: frame["op"], d: frame["d"] }]);
+});
+
+test("there are examples to read", () => {
+  expect(named("event").length).toBeGreaterThan(8);
+  expect(named("realtime").length).toBeGreaterThan(10);
+});
+
+test.each(named("command"))("%s is sent as the server expects it", (_name, frame) => {
+  const { server, connection } = online();
+  const { op, d } = frame as { op: "leave_call"; d: { callId: string } };
+  connection.send({ op, d }).catch(() => {});
+  const { id, ...rest } = server.socket.last(op);
+  expect(id).toMatch(/^[0-9a-f-]{36}$/);
+  expect(rest).toEqual({ t: "req", op, d });
+  connection.close();
+});
