@@ -3,8 +3,10 @@
 //! The `rtc-rtcp` crate is the oracle of the tests; its packets own boxed vectors, and reports are sent and read all the
 //! time.
 
+mod twcc;
 mod view;
 mod write;
 
+pub use twcc::{Arrivals, FEEDBACK_INTERVAL};
 pub use view::{Blocks, NackIter, Packet, Packets, ReportBlock};
 pub use write::Compound;

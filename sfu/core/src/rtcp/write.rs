@@ -24,7 +24,7 @@ impl<'a> Compound<'a> {
         self.len == 0
     }
 
-    fn part(&mut self, count: u8, kind: u8, length: usize) -> Option<&mut [u8]> {
+    pub(super) fn part(&mut self, count: u8, kind: u8, length: usize) -> Option<&mut [u8]> {
         let part = self.out.get_mut(self.len..self.len + length)?;
         self.len += length;
         part[0] = 0x80 | count;

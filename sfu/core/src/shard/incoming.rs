@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::member::{MAX_PATHS, MAX_STREAMS, Stream, Track};
 use super::{Drop, Event, Shard};
 use crate::forward::{Arrival, Meta, PacketBuffer};
+use crate::rtcp::FEEDBACK_INTERVAL;
 use crate::rtp::Header;
 use crate::rtp::vp8::{Descriptor, key_frame_height};
 use crate::sdp::{CodecKind, Extension};
@@ -127,6 +128,7 @@ impl Shard {
             self.counters.drop(Drop::Malformed);
             return;
         };
+        self.note_arrival(now, key, &header, buffer);
         let known = self
             .members
             .get(key as usize)
@@ -245,6 +247,26 @@ impl Shard {
             packet,
             &meta,
         );
+    }
+
+    /// For transport-wide feedback: every packet counts, padding and retransmissions too.
+    fn note_arrival(&mut self, now: Instant, key: u32, header: &Header, buffer: &mut PacketBuffer) {
+        let Some(member) = self.members.get_mut(key as usize) else {
+            return;
+        };
+        let Some(arrivals) = &mut member.arrivals else { return };
+        let Some(wanted) = member.extensions.id(Extension::TransportCc) else {
+            return;
+        };
+        let found = header.extensions(buffer.datagram()).find(|(id, _)| *id == wanted);
+        if let Some((_, &[high, low])) = found {
+            arrivals.note(u16::from_be_bytes([high, low]), now);
+            if member.arrivals_at.is_none() {
+                let at = now + FEEDBACK_INTERVAL;
+                member.arrivals_at = Some(at);
+                self.schedule(key, at);
+            }
+        }
     }
 
     /// Finds out what an SSRC is that we have not heard of: by MID and RID, else by payload type (WHIP publishers that use

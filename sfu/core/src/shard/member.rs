@@ -9,6 +9,7 @@ use super::rebind::Binding;
 use crate::audio::Level;
 use crate::forward::{Outgoing, Receiver};
 use crate::room::{Intent, LayerView, SlotPolicy};
+use crate::rtcp::Arrivals;
 use crate::sdp::{Codec, ExtensionIds};
 use crate::transport::{Fingerprint, IceCredentials, Transport};
 use crate::types::{ParticipantId, Path, RoomId, Source};
@@ -46,6 +47,9 @@ pub(super) struct Member {
     pub round_trip: Duration,
     /// Bytes of retransmission that may still be sent before the next report.
     pub retransmission_budget: usize,
+    /// Arrivals for transport-wide feedback, when that was agreed, and when the next one is due.
+    pub arrivals: Option<Arrivals>,
+    pub arrivals_at: Option<Instant>,
     pub report_at: Option<Instant>,
     pub report_turn: u32,
     pub wake: Option<Instant>,

@@ -9,6 +9,7 @@ use super::member::{Member, Slot, Track};
 use super::{Event, MAX_ROOM, Shard};
 use crate::forward::{Outgoing, SlotConfig};
 use crate::room::{Intent, SlotPolicy};
+use crate::rtcp::Arrivals;
 use crate::sdp::{
     AnswerParams, Extension, FurtherLines, MediaKind, Negotiated, Offer, OfferRules, Role, SdpError, SlotSsrcs, answer,
     parse_offer,
@@ -77,7 +78,7 @@ impl Shard {
             member.is_some_and(|m| m.fingerprint == offer.fingerprint && m.room == request.room)
         });
         let sdp = match grown {
-            Some(key) => self.grow(key, &offer, request.slots)?,
+            Some(key) => self.grow(now, key, &offer, request.slots)?,
             None => self.admit(now, former, &offer, request)?,
         };
         self.settle(now);
@@ -139,6 +140,8 @@ impl Shard {
             bindings_dirty: false,
             round_trip: Duration::from_millis(100),
             retransmission_budget: 0,
+            arrivals: None,
+            arrivals_at: None,
             report_at: None,
             report_turn: 0,
             wake: None,
@@ -146,13 +149,13 @@ impl Shard {
         let key = key as u32;
         self.epochs[key as usize] = epoch;
         self.by_id.insert(request.participant, key);
-        self.apply(key, negotiated);
+        self.apply(now, key, negotiated);
         self.enter_room(now, key, request.room);
         self.reschedule(key);
         Ok(sdp)
     }
 
-    fn grow(&mut self, key: u32, offer: &Offer, policy: SlotPolicy) -> Result<String, OfferError> {
+    fn grow(&mut self, now: Instant, key: u32, offer: &Offer, policy: SlotPolicy) -> Result<String, OfferError> {
         let Some(member) = self.members.get(key as usize) else {
             return Err(OfferError::RoomFull(0));
         };
@@ -174,7 +177,7 @@ impl Shard {
                 member.remote_ice = offer.ice.clone();
             }
             let room = member.room;
-            self.apply(key, negotiated);
+            self.apply(now, key, negotiated);
             self.mark_room(room);
             if restart {
                 self.refresh_after_restart(key);
@@ -265,7 +268,7 @@ impl Shard {
     }
 
     /// Makes tracks and slots of what was agreed and is not there yet.
-    fn apply(&mut self, key: u32, negotiated: Negotiated) {
+    fn apply(&mut self, now: Instant, key: u32, negotiated: Negotiated) {
         let Self {
             members, random, rooms, ..
         } = self;
@@ -279,6 +282,9 @@ impl Shard {
                         if let Some(id) = media.extensions.id(extension) {
                             member.extensions.set(extension, id);
                         }
+                    }
+                    if media.codecs.iter().any(|codec| codec.transport_cc) {
+                        member.arrivals.get_or_insert_with(|| Arrivals::new(now));
                     }
                     if member.tracks.iter().any(|track| track.mid == media.mid) || member.tracks.len() >= 16 {
                         continue;

@@ -34,6 +34,7 @@ impl Shard {
             member.retransmission_budget = RETRANSMISSION_BYTES;
             self.report(now, key);
         }
+        self.send_arrivals(now, key);
         self.send_nacks(now, key);
         let layers = self.members.get(key as usize).map_or(0, |m| m.tracks.len());
         for track in 0..layers {
@@ -119,6 +120,28 @@ impl Shard {
                 compound.sender_report(*ssrc, ntp, *timestamp, *packets, *octets);
             }
         });
+    }
+
+    fn send_arrivals(&mut self, now: Instant, key: u32) {
+        let Some(member) = self.members.get_mut(key as usize) else {
+            return;
+        };
+        if member.arrivals_at.is_none_or(|at| at > now) {
+            return;
+        }
+        member.arrivals_at = None;
+        let Some(mut arrivals) = member.arrivals.take() else {
+            return;
+        };
+        let media = member.streams.iter().find(|s| !s.rtx).map_or(0, |s| s.ssrc);
+        let ssrc = member.ssrc;
+        self.send_compound(key, |compound| {
+            compound.receiver_report(ssrc, &[]);
+            arrivals.write(compound, ssrc, media);
+        });
+        if let Some(member) = self.members.get_mut(key as usize) {
+            member.arrivals = Some(arrivals);
+        }
     }
 
     fn send_nacks(&mut self, now: Instant, key: u32) {

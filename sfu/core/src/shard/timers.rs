@@ -103,6 +103,7 @@ impl Shard {
         let next = feedback
             .chain(member.transport.next_deadline())
             .chain(member.report_at)
+            .chain(member.arrivals_at)
             .min();
         if let Some(at) = next {
             self.schedule(key, at);

@@ -1,0 +1,389 @@
+//! A shard and str0m clients (another DTLS, another SRTP) in one simulated network: no socket, no clock but ours.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::type_complexity,
+    reason = "this is a test; the helpers are only not marked as one"
+)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use sfu_core::forward::PacketBuffer;
+use sfu_core::room::{Intent, SlotPolicy};
+use sfu_core::sdp::CodecPolicy;
+use sfu_core::shard::{Event, OfferRequest, Shard, ShardConfig};
+use sfu_core::transport::Identity;
+use sfu_core::types::{ParticipantId, Path, Random, RoomId, Source};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::Codec;
+use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::{Candidate, Input, Output, Rtc};
+
+pub const ROOM: RoomId = RoomId(1);
+pub const STEP: Duration = Duration::from_millis(5);
+
+pub fn server() -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 5_000))
+}
+
+/// xorshift: repeats from its seed.
+pub struct Seeded(pub u64);
+
+impl Random for Seeded {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            *byte = (self.0 >> 32) as u8;
+        }
+    }
+}
+
+/// A client: publishes Opus and VP8, receives into slots.
+pub struct Client {
+    pub id: ParticipantId,
+    pub rtc: Rtc,
+    pub address: SocketAddr,
+    pub audio: Option<Mid>,
+    pub video: Option<Mid>,
+    pub slots: Vec<(Mid, bool)>,
+    pub received: Vec<RtpPacket>,
+    pub key_frames_asked: usize,
+    pub next_audio: u64,
+    pub next_video: u64,
+    pub picture: u16,
+    pub time: u32,
+    pub send_audio: bool,
+    pub send_video: bool,
+    pub want_key: bool,
+    pub connected: bool,
+    pub rtcp_datagrams: Vec<Instant>,
+}
+
+pub struct World {
+    pub shard: Shard,
+    pub now: Instant,
+    pub clients: Vec<Client>,
+    pub events: Vec<Event>,
+    /// Loses a datagram from the server: (client, datagram).
+    pub lose_down: Box<dyn FnMut(usize, &[u8]) -> bool>,
+    /// Loses a datagram to the server.
+    pub lose_up: Box<dyn FnMut(usize, &[u8]) -> bool>,
+    pub down: Vec<(usize, Vec<u8>)>,
+    tick: u64,
+    buffer: PacketBuffer,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let config = ShardConfig {
+            node: 0,
+            shard: 0,
+            candidates: vec![server()],
+            codecs: CodecPolicy::default(),
+        };
+        let shard = Shard::new(
+            config,
+            Identity::generate().unwrap(),
+            Box::new(Seeded(0x1234_5678_9abc)),
+            now,
+        );
+        Self {
+            shard,
+            now,
+            clients: Vec::new(),
+            events: Vec::new(),
+            lose_down: Box::new(|_, _| false),
+            lose_up: Box::new(|_, _| false),
+            down: Vec::new(),
+            tick: 0,
+            buffer: PacketBuffer::default(),
+        }
+    }
+
+    /// Adds a client with `slots` audio and video slots; `publish`: sends both.
+    pub fn join(&mut self, id: u32, publish: bool, slots: usize, policy: SlotPolicy) -> usize {
+        let address = SocketAddr::from(([10, 0, 1, id as u8], 6_000));
+        let mut rtc = Rtc::builder()
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .set_rtp_mode(true)
+            .build(self.now);
+        rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap())
+            .unwrap();
+        let mut api = rtc.sdp_api();
+        let mut add = |kind, direction| api.add_media(kind, direction, None, None, None);
+        let (audio, video) = if publish {
+            (
+                Some(add(MediaKind::Audio, Direction::SendOnly)),
+                Some(add(MediaKind::Video, Direction::SendOnly)),
+            )
+        } else {
+            (None, None)
+        };
+        let mut mids = BTreeMap::new();
+        let mut receive = Vec::new();
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            for _ in 0..slots {
+                let mid = add(kind, Direction::RecvOnly);
+                receive.push((mid, kind == MediaKind::Audio));
+                mids.insert(
+                    mid.to_string(),
+                    if kind == MediaKind::Audio {
+                        Source::Mic
+                    } else {
+                        Source::Camera
+                    },
+                );
+            }
+        }
+        let (offer, pending): (_, SdpPendingOffer) = api.apply().unwrap();
+        let id = ParticipantId(id);
+        let request = OfferRequest {
+            room: ROOM,
+            participant: id,
+            sdp: offer.to_sdp_string(),
+            mids,
+            publish: true,
+            subscribe: true,
+            slots: policy,
+        };
+        let answer = self.shard.offer(self.now, request).unwrap();
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        self.clients.push(Client {
+            id,
+            rtc,
+            address,
+            audio,
+            video,
+            slots: receive,
+            received: Vec::new(),
+            key_frames_asked: 0,
+            next_audio: 1,
+            next_video: 1,
+            picture: id.0 as u16 * 1_000,
+            time: id.0 * 100_000,
+            send_audio: publish,
+            send_video: publish,
+            want_key: true,
+            connected: false,
+            rtcp_datagrams: Vec::new(),
+        });
+        self.clients.len() - 1
+    }
+
+    pub fn intents(&mut self, client: usize, wanted: &[(usize, u32, u32)]) {
+        let client = &self.clients[client];
+        let video: Vec<Mid> = client
+            .slots
+            .iter()
+            .filter(|(_, audio)| !audio)
+            .map(|(mid, _)| *mid)
+            .collect();
+        let intents = wanted.iter().map(|(slot, who, height)| Intent {
+            mid: video[*slot].to_string(),
+            participant: ParticipantId(*who),
+            source: Source::Camera,
+            height: *height,
+        });
+        let (id, intents) = (client.id, intents.collect());
+        assert!(self.shard.intents(self.now, id, intents));
+    }
+
+    /// Lets `time` pass: an audio packet every 20 ms and a frame of two packets every 40 ms from every publisher.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += STEP;
+            self.tick += 1;
+            for at in 0..self.clients.len() {
+                if self.clients[at].connected {
+                    if self.tick.is_multiple_of(4) {
+                        self.clients[at].write_audio(self.now);
+                    }
+                    if self.tick.is_multiple_of(8) {
+                        self.clients[at].write_frame(self.now);
+                    }
+                }
+                self.clients[at].rtc.handle_input(Input::Timeout(self.now)).unwrap();
+                self.poll(at);
+            }
+            self.serve();
+        }
+    }
+
+    /// Runs until `done`, at most `limit`.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) {
+        let end = self.now + limit;
+        while !done(self) {
+            assert!(
+                self.now < end,
+                "it did not happen within {limit:?}; events: {:?}",
+                self.events
+            );
+            self.run(STEP);
+        }
+    }
+
+    pub fn connect(&mut self) {
+        self.run_until(Duration::from_secs(10), |world| {
+            world.clients.iter().all(|client| client.connected)
+        });
+    }
+
+    fn poll(&mut self, at: usize) {
+        loop {
+            let client = &mut self.clients[at];
+            match client.rtc.poll_output().unwrap() {
+                Output::Timeout(_) => break,
+                Output::Transmit(transmit) => {
+                    let datagram: Vec<u8> = transmit.contents.to_vec();
+                    if !(self.lose_up)(at, &datagram) {
+                        let path = Path::Udp {
+                            local: server(),
+                            remote: client.address,
+                        };
+                        self.deliver(path, &datagram);
+                    }
+                }
+                Output::Event(event) => match event {
+                    str0m::Event::Connected => client.connected = true,
+                    str0m::Event::RtpPacket(packet) => client.received.push(packet),
+                    str0m::Event::KeyframeRequest(_) => {
+                        client.key_frames_asked += 1;
+                        client.want_key = true;
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// A datagram from anywhere to the shard.
+    pub fn deliver(&mut self, path: Path, datagram: &[u8]) {
+        let length = datagram.len().min(self.buffer.bytes.len());
+        self.buffer.bytes[..length].copy_from_slice(&datagram[..length]);
+        self.buffer.len = length;
+        self.shard.handle_datagram(self.now, path, &mut self.buffer);
+    }
+
+    fn serve(&mut self) {
+        if self.shard.next_deadline().is_some_and(|at| at <= self.now) {
+            self.shard.handle_timeout(self.now);
+        }
+        while let Some(event) = self.shard.poll_event() {
+            self.events.push(event);
+        }
+        let arena = self.shard.outgoing();
+        for (path, datagram) in arena.iter() {
+            let Path::Udp { remote, .. } = path else { continue };
+            if let Some(at) = self.clients.iter().position(|client| client.address == remote) {
+                self.down.push((at, datagram.to_vec()));
+            }
+        }
+        arena.clear();
+        for (at, datagram) in std::mem::take(&mut self.down) {
+            if (200..=207).contains(&datagram.get(1).copied().unwrap_or_default()) && datagram[0] >> 6 == 2 {
+                let now = self.now;
+                self.clients[at].rtcp_datagrams.push(now);
+            }
+            if (self.lose_down)(at, &datagram) {
+                continue;
+            }
+            let client = &mut self.clients[at];
+            let receive = Receive::new(Protocol::Udp, server(), client.address, &datagram).unwrap();
+            client.rtc.handle_input(Input::Receive(self.now, receive)).unwrap();
+            self.poll(at);
+        }
+    }
+
+    /// Packets that `client` received with this publisher's number, in one kind of slot.
+    pub fn received_from(&self, client: usize, publisher: u32, audio: bool) -> Vec<&RtpPacket> {
+        let opus = self.clients[client].pt(Codec::Opus);
+        let of = |packet: &&RtpPacket| {
+            packet.header.csrc_count == 1
+                && packet.header.csrc[0] == publisher
+                && (packet.header.payload_type == opus) == audio
+        };
+        self.clients[client].received.iter().filter(of).collect()
+    }
+
+    /// The newest bindings told to a participant.
+    pub fn bindings(&self, id: u32) -> Vec<sfu_core::shard::Binding> {
+        let of = |event: &Event| match event {
+            Event::Bindings(who, bindings) if who.0 == id => Some(bindings.clone()),
+            _ => None,
+        };
+        self.events.iter().rev().find_map(of).unwrap_or_default()
+    }
+}
+
+impl Client {
+    pub fn pt(&self, codec: Codec) -> Pt {
+        self.rtc
+            .codec_config()
+            .params()
+            .iter()
+            .find(|p| p.spec().codec == codec)
+            .unwrap()
+            .pt()
+    }
+
+    pub fn write_audio(&mut self, now: Instant) {
+        let (Some(mid), true) = (self.audio, self.send_audio) else {
+            return;
+        };
+        let pt = self.pt(Codec::Opus);
+        let payload = self.next_audio.to_be_bytes();
+        let time = self.next_audio as u32 * 960;
+        let values = str0m::rtp::ExtensionValues {
+            audio_level: Some(-20),
+            voice_activity: Some(true),
+            ..Default::default()
+        };
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        stream.write_rtp(RtpWrite::new(pt, self.next_audio.into(), time, now, payload.as_slice()).ext_vals(values));
+        self.next_audio += 1;
+    }
+
+    /// A VP8 frame in two packets; a key frame when one was asked for.
+    pub fn write_frame(&mut self, now: Instant) {
+        let (Some(mid), true) = (self.video, self.send_video) else {
+            return;
+        };
+        let pt = self.pt(Codec::Vp8);
+        let key = std::mem::take(&mut self.want_key);
+        self.picture = (self.picture + 1) & 0x7fff;
+        self.time += 3_600;
+        for part in 0..2_u8 {
+            let mut payload = vec![if part == 0 { 0x90 } else { 0x80 }, 0x80];
+            payload.extend((self.picture | 0x8000).to_be_bytes());
+            if part == 0 {
+                payload.push(if key { 0x10 } else { 0x11 });
+                payload.extend([0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00]);
+            }
+            payload.extend(self.next_video.to_be_bytes());
+            payload.resize(600, part);
+            let write = RtpWrite::new(pt, self.next_video.into(), self.time, now, payload)
+                .marker(part == 1)
+                .nackable(true);
+            self.rtc
+                .direct_api()
+                .stream_tx_by_mid(mid, None)
+                .unwrap()
+                .write_rtp(write);
+            self.next_video += 1;
+        }
+    }
+}
