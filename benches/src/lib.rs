@@ -1,1 +1,5 @@
-//! Filled by the first part that lands here.
+//! Load programs: `ringhall-load` (a crowd of real WebRTC clients). Micro benchmarks come beside it.
+
+pub mod client;
+pub mod cpu;
+pub mod door;

@@ -356,3 +356,74 @@ impl std::ops::Drop for Shared {
         self.stop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn local() -> Handle {
+        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        start(&MediaConfig {
+            listen,
+            ..Default::default()
+        })
+        .unwrap()
+    }
+
+    fn seat() -> Seat {
+        Seat {
+            room: "r".to_owned(),
+            participant: "a".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_defect_in_one_room_ends_that_room_and_not_the_shard() {
+        let handle = local();
+        let mut events = handle.events().unwrap();
+        assert!(handle.events().is_none(), "only the first call gets them");
+        handle.make_room_panic("r");
+        let event = tokio::time::timeout(Duration::from_secs(10), events.recv())
+            .await
+            .unwrap();
+        assert_eq!(event, Some(MediaEvent::RoomFailed("r".to_owned())));
+        assert_eq!(handle.snapshot().await.len(), 1, "the shard still answers");
+        handle.shutdown();
+    }
+
+    #[tokio::test]
+    async fn nobody_is_not_found_and_a_bad_offer_is_refused_with_words() {
+        let handle = local();
+        let remote = IceCredentials {
+            ufrag: "abcd".to_owned(),
+            pwd: "x".repeat(24),
+        };
+        assert_eq!(handle.restart_ice(&seat(), remote).await, Err(MediaError::NotFound));
+        assert_eq!(handle.intents(&seat(), Vec::new()).await, Err(MediaError::NotFound));
+        let request = OfferRequest {
+            seat: seat(),
+            sdp: "v=0".to_owned(),
+            mids: BTreeMap::new(),
+            publish: true,
+            subscribe: true,
+            slots: SlotPolicy::Intents,
+        };
+        let refused = handle.offer(request).await;
+        assert!(
+            matches!(&refused, Err(MediaError::SdpRejected(words)) if !words.is_empty()),
+            "{refused:?}"
+        );
+        handle.shutdown();
+    }
+
+    #[tokio::test]
+    async fn after_the_shutdown_it_is_unavailable() {
+        let handle = local();
+        let address = handle.addresses()[0];
+        handle.shutdown();
+        assert_eq!(handle.intents(&seat(), Vec::new()).await, Err(MediaError::Unavailable));
+        assert!(std::net::UdpSocket::bind(address).is_ok(), "the port is free again");
+    }
+}

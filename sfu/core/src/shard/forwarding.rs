@@ -18,8 +18,9 @@ impl Shard {
         packet: PacketKey,
         meta: &Meta,
     ) {
+        let mut behind = None;
         if meta.starts_key_frame() {
-            self.switch_waiting(now, key, track, layer, meta, 0);
+            behind = self.begin_waiting(now, key, track, layer, meta);
         }
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
@@ -31,6 +32,49 @@ impl Shard {
         }
         if let Some(member) = self.members.get_mut(key as usize) {
             member.tracks[track].layers[layer].viewers = viewers;
+        }
+        if let Some((viewers, newest)) = behind {
+            self.catch_up(now, key, (track, layer), (meta.index + 1, newest), &viewers);
+        }
+    }
+
+    /// A key frame begins: whoever waits for this layer switches to it. When the packet came late (a retransmission), the
+    /// rest of the frame has gone by already; then the result says who must be sent it, up to which index.
+    fn begin_waiting(
+        &mut self,
+        now: Instant,
+        key: u32,
+        track: usize,
+        layer: usize,
+        meta: &Meta,
+    ) -> Option<(Vec<Viewer>, u64)> {
+        let state = &self.members.get(key as usize)?.tracks[track].layers[layer];
+        let newest = state.receiver.newest();
+        let behind = (newest > meta.index && !state.waiting.is_empty()).then(|| (state.waiting.clone(), newest));
+        self.switch_waiting(now, key, track, layer, meta, 0);
+        behind
+    }
+
+    /// Sends the kept packets of a layer from one index to another to some of its viewers.
+    fn catch_up(
+        &mut self,
+        now: Instant,
+        key: u32,
+        (track, layer): (usize, usize),
+        (first, last): (u64, u64),
+        viewers: &[Viewer],
+    ) {
+        for index in first..=last {
+            let Some(publisher) = self.members.get(key as usize) else {
+                break;
+            };
+            let csrc = publisher.id.0;
+            let Some(packet) = publisher.tracks[track].layers[layer].receiver.cached(index) else {
+                continue;
+            };
+            for viewer in viewers {
+                self.send(now, *viewer, packet, csrc);
+            }
         }
     }
 
@@ -134,19 +178,8 @@ impl Shard {
         };
         let age = last_meta.header.timestamp.wrapping_sub(first_meta.header.timestamp);
         let waiting = publisher.tracks[track].layers[layer].waiting.clone();
-        let csrc = publisher.id.0;
         self.switch_waiting(now, key, track, layer, &first_meta, age);
-        for index in first..=newest {
-            let Some(publisher) = self.members.get(key as usize) else {
-                break;
-            };
-            let Some(packet) = publisher.tracks[track].layers[layer].receiver.cached(index) else {
-                continue;
-            };
-            for viewer in &waiting {
-                self.send(now, *viewer, packet, csrc);
-            }
-        }
+        self.catch_up(now, key, (track, layer), (first, newest), &waiting);
         true
     }
 

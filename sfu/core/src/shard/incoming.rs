@@ -113,7 +113,7 @@ impl Shard {
                 TransportEvent::Recovered => {
                     self.event(Event::Recovered(id));
                     self.reschedule(key);
-                    self.refresh_after_restart(key);
+                    self.refresh_after_restart(now, key);
                 }
                 TransportEvent::Failed(_) | TransportEvent::Closed => {
                     self.remove(now, key);
@@ -221,6 +221,11 @@ impl Shard {
         if outage && !track.source.is_audio() {
             receiver.want_key_frame();
         }
+        // Somebody waits for this layer, and nothing has been asked of it yet (it was silent, or has begun anew).
+        let waited = !layer.waiting.is_empty() && !meta.starts_key_frame() && receiver.key_frame_deadline().is_none();
+        if waited {
+            receiver.want_key_frame();
+        }
         let deadline = receiver.gaps.next_deadline();
         let news = !layer.live || !track.started;
         layer.live = true;
@@ -233,7 +238,7 @@ impl Shard {
         if onset {
             self.onset(now, room);
         }
-        if outage {
+        if outage || waited {
             self.ask_for_key_frame(now, key, usize::from(stream.track), usize::from(stream.layer));
         }
         if let Some(deadline) = deadline {

@@ -14,10 +14,12 @@ mod counters;
 mod feedback;
 mod forwarding;
 mod incoming;
+mod leave;
 mod member;
 mod negotiate;
 mod rebind;
 mod report;
+mod tick;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};

@@ -1,4 +1,4 @@
-//! Offers, ICE restarts, and the ways out.
+//! Offers, ICE restarts, intents.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::member::{Member, Slot, Track};
-use super::{Event, MAX_ROOM, Shard};
+use super::{MAX_ROOM, Shard};
 use crate::forward::{Outgoing, SlotConfig};
 use crate::room::{Intent, SlotPolicy};
 use crate::rtcp::Arrivals;
@@ -180,7 +180,7 @@ impl Shard {
             self.apply(now, key, negotiated);
             self.mark_room(room);
             if restart {
-                self.refresh_after_restart(key);
+                self.refresh_after_restart(now, key);
             }
         }
         Ok(sdp)
@@ -201,7 +201,7 @@ impl Shard {
         member.transport.restart_ice(local.clone(), remote.clone());
         member.local_ice = local.clone();
         member.remote_ice = remote;
-        self.refresh_after_restart(key);
+        self.refresh_after_restart(now, key);
         self.reschedule(key);
         self.settle(now);
         self.working_on = None;
@@ -364,98 +364,5 @@ impl Shard {
         self.settle(now);
         self.working_on = None;
         true
-    }
-
-    /// Ends the participant's transport.
-    pub fn leave(&mut self, now: Instant, participant: ParticipantId) {
-        if let Some(key) = self.by_id.get(&participant).copied() {
-            self.working_on = self.members.get(key as usize).map(|m| m.room);
-            self.remove(now, key);
-            self.settle(now);
-            self.working_on = None;
-        }
-    }
-
-    /// Ends every transport of the room.
-    pub fn close_room(&mut self, now: Instant, room: RoomId) {
-        self.working_on = Some(room);
-        let members = self
-            .rooms
-            .get(&room)
-            .map(|room| room.members.clone())
-            .unwrap_or_default();
-        for key in members {
-            self.remove(now, key);
-        }
-        self.rooms.remove(&room);
-        self.working_on = None;
-    }
-
-    /// Destroys a room whose work has panicked: its transports are dropped without another word, since their state is not
-    /// known to be whole (a nonce must never repeat).
-    pub fn fail_room(&mut self, room: RoomId) {
-        self.rooms.remove(&room);
-        let keys: Vec<usize> = self
-            .members
-            .iter()
-            .filter(|(_, m)| m.room == room)
-            .map(|(key, _)| key)
-            .collect();
-        for key in keys {
-            if let Some(mut member) = self.members.try_remove(key) {
-                for track in &mut member.tracks {
-                    for layer in &mut track.layers {
-                        layer.receiver.drop_cache(&mut self.packets);
-                    }
-                }
-                self.by_id.remove(&member.id);
-            }
-            self.by_path.retain(|_, owner| *owner as usize != key);
-            self.by_ssrc.retain(|_, owner| *owner as usize != key);
-        }
-        self.dirty_bindings.clear();
-        self.dirty_rooms.retain(|dirty| *dirty != room);
-        for (key, member) in &mut self.members {
-            if member.bindings_dirty {
-                self.dirty_bindings.push(key as u32);
-            }
-        }
-        self.working_on = None;
-        self.event(Event::RoomFailed(room));
-    }
-
-    /// Takes a participant out, with a goodbye. Returns their intents.
-    pub(super) fn remove(&mut self, now: Instant, key: u32) -> BTreeMap<String, Intent> {
-        for slot in 0..self.members.get(key as usize).map_or(0, |m| m.slots.len()) {
-            self.unlink(key, slot as u16);
-        }
-        self.unlink_viewers(key);
-        let Some(mut member) = self.members.try_remove(key as usize) else {
-            return BTreeMap::new();
-        };
-        member.transport.close(now);
-        while let Some((path, datagram)) = member.transport.poll_transmit() {
-            self.arena.push(path, &datagram);
-        }
-        for track in &mut member.tracks {
-            for layer in &mut track.layers {
-                layer.receiver.drop_cache(&mut self.packets);
-            }
-        }
-        if self.by_id.get(&member.id) == Some(&key) {
-            self.by_id.remove(&member.id);
-        }
-        for path in &member.paths {
-            if self.by_path.get(path) == Some(&key) {
-                self.by_path.remove(path);
-            }
-        }
-        for stream in &member.streams {
-            if self.by_ssrc.get(&stream.ssrc) == Some(&key) {
-                self.by_ssrc.remove(&stream.ssrc);
-            }
-        }
-        self.leave_room(key, &member);
-        member.intents
     }
 }

@@ -77,6 +77,10 @@ pub struct World {
     /// Loses a datagram to the server.
     pub lose_up: Box<dyn FnMut(usize, &[u8]) -> bool>,
     pub down: Vec<(usize, Vec<u8>)>,
+    /// A counter that is read before and after each datagram that the shard handles.
+    pub probe: fn() -> usize,
+    /// What it rose by for each media packet.
+    pub costs: Vec<usize>,
     tick: u64,
     buffer: PacketBuffer,
 }
@@ -104,6 +108,8 @@ impl World {
             lose_down: Box::new(|_, _| false),
             lose_up: Box::new(|_, _| false),
             down: Vec::new(),
+            probe: || 0,
+            costs: Vec::new(),
             tick: 0,
             buffer: PacketBuffer::default(),
         }
@@ -274,7 +280,12 @@ impl World {
         let length = datagram.len().min(self.buffer.bytes.len());
         self.buffer.bytes[..length].copy_from_slice(&datagram[..length]);
         self.buffer.len = length;
+        let media = length > 12 && datagram[0] >> 6 == 2 && !(192..224).contains(&datagram[1]);
+        let before = (self.probe)();
         self.shard.handle_datagram(self.now, path, &mut self.buffer);
+        if media {
+            self.costs.push((self.probe)() - before);
+        }
     }
 
     fn serve(&mut self) {
