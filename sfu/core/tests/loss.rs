@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sfu_core::room::SlotPolicy;
 use sfu_core::shard::Drop;
-use support::World;
+use support::{Lossy, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,7 +18,7 @@ fn is_media(datagram: &[u8]) -> bool {
 }
 
 /// Loses every tenth large packet while the switch is on.
-fn every_tenth(on: &Rc<Cell<bool>>) -> Box<dyn FnMut(usize, &[u8]) -> bool> {
+fn every_tenth(on: &Rc<Cell<bool>>) -> Lossy {
     let (on, mut count) = (on.clone(), 0);
     Box::new(move |_, datagram| {
         if !on.get() || !is_media(datagram) {

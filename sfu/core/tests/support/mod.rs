@@ -4,7 +4,6 @@
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::type_complexity,
     reason = "this is a test; the helpers are only not marked as one"
 )]
 
@@ -67,15 +66,18 @@ pub struct Client {
     pub rtcp_datagrams: Vec<Instant>,
 }
 
+/// Decides which datagrams are lost: (client, datagram).
+pub type Lossy = Box<dyn FnMut(usize, &[u8]) -> bool>;
+
 pub struct World {
     pub shard: Shard,
     pub now: Instant,
     pub clients: Vec<Client>,
     pub events: Vec<Event>,
     /// Loses a datagram from the server: (client, datagram).
-    pub lose_down: Box<dyn FnMut(usize, &[u8]) -> bool>,
+    pub lose_down: Lossy,
     /// Loses a datagram to the server.
-    pub lose_up: Box<dyn FnMut(usize, &[u8]) -> bool>,
+    pub lose_up: Lossy,
     pub down: Vec<(usize, Vec<u8>)>,
     /// A counter that is read before and after each datagram that the shard handles.
     pub probe: fn() -> usize,
