@@ -9,8 +9,8 @@
 //! The owner (a shard) finds the transport of a datagram by its path, else by [`stun_local_ufrag`] and [`ufrag`], else
 //! (SRTP from a new address, after a NAT rebinding) by SSRC; [`Transport::handle`] decides what is believed. After every
 //! `handle`, `handle_timeout`, `send_data` or `close`: drain [`Transport::poll_transmit`] and [`Transport::poll_event`].
-//! [`Transport::next_deadline`] only ever moves later without being told of by an event, so a timer that was armed once and
-//! asks again when it fires is enough.
+//! Media never brings [`Transport::next_deadline`] forward, only control packets do (a DTLS flight wants to be repeated):
+//! ask for it again after a `handle` that was neither `Rtp` nor `Rtcp`, and when an armed timer fires.
 
 mod binding;
 mod config;
