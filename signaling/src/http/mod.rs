@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, get, post};
 
 pub use problem::Problem;
@@ -66,10 +66,9 @@ async fn nothing_here() -> Problem {
     Problem::new(ErrorCode::NotFound, "there is no such resource")
 }
 
-async fn not_this_way(method: Method) -> Response {
-    let mut response = Problem::new(ErrorCode::BadRequest, format!("{method} is not served here")).into_response();
-    *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    response
+async fn not_this_way(method: Method) -> Problem {
+    Problem::new(ErrorCode::BadRequest, format!("{method} is not served here"))
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// One line per request: what was asked, and how it went. Never a query or a header, which may hold secrets.

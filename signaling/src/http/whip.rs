@@ -139,6 +139,7 @@ async fn open(
         }
         None => SlotPolicy::Fill,
     };
+    app.enter_room(&user.id, &claims).await?;
     let chat = app.service.store().ensure_room(&room).await?;
     let (call, resource) = app.service.open_resource(&user.id, &chat, kind).await?;
     // A publisher is known by the token's subject, so that viewers can name it; a viewer by its session alone, so that

@@ -31,6 +31,10 @@ const HARD_LIMIT: usize = 2 * MAX_SDP_FRAME_BYTES;
 const FLOOD_FRAMES: u32 = 200;
 const FLOOD_FORGIVEN: u32 = 2;
 
+/// How long a closed connection still takes (and drops) what its peer sends. Cutting it off at once would reset it under
+/// data that is on its way, and the peer would never read the close code.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// `GET /v1/ws`.
 pub(crate) async fn upgrade(
     State(app): State<Arc<App>>,
@@ -94,6 +98,7 @@ async fn run(app: Arc<App>, mut socket: WebSocket, place: tokio::sync::OwnedSema
     session.close((1000, "bye"));
     let _ = writing.await;
     gone(&app, &session).await;
+    let _ = tokio::time::timeout(LINGER, async { while let Some(Ok(_)) = stream.next().await {} }).await;
 }
 
 /// Reads frames until the connection ends or is to end.
@@ -226,8 +231,7 @@ async fn say_goodbye(socket: &mut WebSocket, (code, reason): Closing) {
     say_goodbye_with(socket, code, reason.to_owned()).await;
 }
 
-/// Closes politely: the close frame, then what the peer still says, for a moment. Cutting off at once would reset the
-/// connection under data that is still on its way, and the peer would never read the code.
+/// Closes politely: the close frame, then what the peer still says, for a moment.
 async fn say_goodbye_with(socket: &mut WebSocket, code: u16, reason: String) {
     let polite = async {
         let _ = socket
@@ -238,7 +242,7 @@ async fn say_goodbye_with(socket: &mut WebSocket, code: u16, reason: String) {
             .await;
         while let Some(Ok(_)) = socket.recv().await {}
     };
-    let _ = tokio::time::timeout(Duration::from_secs(1), polite).await;
+    let _ = tokio::time::timeout(LINGER, polite).await;
 }
 
 /// The code as it is on the wire.

@@ -75,6 +75,10 @@ impl Writer {
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let session = self.session.clone();
+        // Welcome and the snapshot lie in the queue already and must go before anything of the outbox.
+        while let Ok(frame) = self.queue.try_recv() {
+            self.send(sink, frame).await?;
+        }
         loop {
             tokio::select! {
                 biased;

@@ -1,0 +1,9 @@
+//! The server over real sockets: a real service on SQLite behind real HTTP and WebSockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(unreachable_pub, missing_docs, reason = "tests")]
+
+mod common;
+mod connection;
+mod rest;
+mod ringing;
+mod whip;
