@@ -12,6 +12,8 @@ mod moderate;
 mod start;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use config::CallConfig;

@@ -1,6 +1,9 @@
 //! The same tests on both databases.
 
+mod groups;
+mod guarantees;
 mod lifecycle;
+mod races;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
