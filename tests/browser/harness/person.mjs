@@ -5,12 +5,15 @@ import { eventually } from './wait.mjs';
 
 const id = (name, attributes = '') => `[data-testid="${name}"]${attributes}`;
 
+const VIEWPORT = { width: 1100, height: 760 };
+
 export class Person {
-  /** Opens a window and signs in. `dark`: what the system prefers. */
-  static async arrive(browserName, server, login, { dark = false, viewport = { width: 1100, height: 760 } } = {}) {
+  /** Opens a window and signs in. `dark`: what the system prefers; `opened` gets the person before that can fail. */
+  static async arrive(browserName, server, login, { dark = false, viewport = VIEWPORT, opened = () => {} } = {}) {
     const context = await (await browser(browserName)).createBrowserContext();
     const page = await context.newPage({ type: 'window' });
     const person = new Person(browserName, context, page, login);
+    opened(person);
     await page.setViewport(viewport);
     if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
     else await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);

@@ -26,11 +26,8 @@ export function server(database, options = {}) {
 export function scenario(name, body, { timeout = 240_000 } = {}) {
   test(name, { timeout }, async (t) => {
     const people = [];
-    const arrive = async (...how) => {
-      const person = await Person.arrive(...how);
-      people.push(person);
-      return person;
-    };
+    const arrive = (browser, at, login, how) =>
+      Person.arrive(browser, at, login, { ...how, opened: (person) => people.push(person) });
     try {
       await body({ t, arrive, people });
       for (const person of people) {
