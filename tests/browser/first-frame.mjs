@@ -60,7 +60,7 @@ try {
   for (let round = 0; round < rounds; round += 1) {
     await ivan.call('video');
     await maria.sees('incoming-call');
-    await maria.accept('video');
+    await maria.accept();
     accepted.push(await waited(maria));
     await hangUp('leave-call');
   }
@@ -72,7 +72,7 @@ try {
   await sergey.openChat(group);
   await ivan.call('video');
   for (const person of [maria, sergey]) await person.sees('incoming-call');
-  await maria.accept('video');
+  await maria.accept();
   await sergey.click('incoming-decline');
   await ivan.inCall();
   for (let round = 0; round < rounds; round += 1) {

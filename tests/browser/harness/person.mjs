@@ -64,8 +64,8 @@ export class Person {
     await this.click(kind === 'audio' ? 'call-audio' : 'call-video');
   }
 
-  async accept(kind = 'video') {
-    await this.click(kind === 'audio' ? 'incoming-accept-audio' : 'incoming-accept');
+  async accept() {
+    await this.click('incoming-accept');
   }
 
   /** A real click: the element must be there, be enabled and take pointer events. */

@@ -14,11 +14,18 @@ export const DATABASES = list(process.env.E2E_DATABASES, ['postgres', 'sqlite'])
 export const PAIRINGS = BROWSERS.flatMap((a) => BROWSERS.map((b) => [a, b]));
 
 const servers = new Map();
+const retired = [];
+
+/** After a failure the next scenario gets new servers: a call that was left behind is not its fault. */
+function retire() {
+  retired.push(...servers.values());
+  servers.clear();
+}
 
 /** The server on this database, with these options; started at its first use and kept for the whole run. */
 export function server(database, options = {}) {
   const key = `${database} ${JSON.stringify(options)}`;
-  if (!servers.has(key)) servers.set(key, Server.start({ database, options, name: `${database}-${servers.size}` }));
+  if (!servers.has(key)) servers.set(key, Server.start({ database, options, name: `${database}-${servers.size + retired.length}` }));
   return servers.get(key);
 }
 
@@ -35,6 +42,7 @@ export function scenario(name, body, { timeout = 240_000 } = {}) {
       }
     } catch (error) {
       await keepEvidence(name, people);
+      retire();
       throw error;
     } finally {
       for (const person of people) await person.leave().catch(() => {});
@@ -44,5 +52,6 @@ export function scenario(name, body, { timeout = 240_000 } = {}) {
 
 after(async () => {
   await closeBrowsers();
-  for (const started of servers.values()) await started.then((s) => s.stop()).catch(() => {});
+  retire();
+  for (const started of retired) await started.then((s) => s.stop()).catch(() => {});
 });

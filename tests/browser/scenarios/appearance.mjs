@@ -25,7 +25,7 @@ if (BROWSERS.includes('chromium')) {
       await shot(maria, 'incoming');
       await ivan.inCall('ringing');
       await shot(ivan, 'ringing');
-      await maria.accept('video');
+      await maria.accept();
       await decodes(ivan, users.maria);
       await shot(ivan, 'call');
       await ivan.click('leave-call');

@@ -19,7 +19,7 @@ for (const database of DATABASES) {
       await maria.hearsRing();
       await ivan.inCall('ringing');
 
-      await maria.accept('video');
+      await maria.accept();
       await maria.seesNo('incoming-call');
       await maria.hearsNoRing();
       for (const person of [ivan, maria]) assert.equal((await person.inCall('connected')).callId, callId);
