@@ -9,10 +9,13 @@ const HYSTERESIS: f32 = 6.0;
 const SPEECH: f32 = -50.0;
 /// Time constants: a voice is noticed within two or three packets, a pause between words is not the end.
 const ATTACK: f32 = 0.06;
-const RELEASE: f32 = 0.8;
+const RELEASE: f32 = 1.0;
 /// Without packets (muted, or discontinuous transmission) for this long the level is silence.
 const SILENT_AFTER: Duration = Duration::from_millis(800);
 const SILENCE: f32 = -127.0;
+/// Quieter than this (dBov) makes no difference to an ear; digital silence (-127) between two words would otherwise pull a
+/// voice under [`SPEECH`] within a syllable.
+const FLOOR: f32 = -90.0;
 
 /// One microphone's smoothed level.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +26,7 @@ pub struct Level {
 impl Level {
     /// Notes the level byte of a packet: -dBov in the low seven bits. Returns whether a quiet one became speech.
     pub fn packet(&mut self, byte: u8, now: Instant) -> bool {
-        let level = -f32::from(byte & 0x7f);
+        let level = (-f32::from(byte & 0x7f)).max(FLOOR);
         let (before, at) = self.smoothed.unwrap_or((SILENCE, now - Duration::from_millis(20)));
         let elapsed = now.saturating_duration_since(at).as_secs_f32();
         let constant = if level > before { ATTACK } else { RELEASE };
@@ -102,6 +105,10 @@ mod tests {
             now += step;
             onset += 1;
             assert!(onset < 10);
+        }
+        for _ in 0..10 {
+            now += step;
+            level.packet(30, now);
         }
         for _ in 0..10 {
             now += step;
