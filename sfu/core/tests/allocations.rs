@@ -62,6 +62,10 @@ fn a_forwarded_packet_allocates_nothing_after_warm_up() {
         "in {} packets, {forwarded} forwarded",
         world.costs.len()
     );
+    println!(
+        "allocations: {allocations} in {} packets handled, {forwarded} forwarded",
+        world.costs.len()
+    );
     // The oracle can fail: the whole world does allocate.
     assert!((world.probe)() > 1_000);
 }
