@@ -1,1 +1,0 @@
-//! Filled by the first part that lands here.
