@@ -20,6 +20,7 @@ MEMORY_ALLOWANCE = 64 * 1024
 
 class BadInput(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)  # it costs half of the machine
         self.server = self.enterContext(Server())
         self.publisher = Publisher(self.server, "camera-1")
         self.player = Player(self.server, "viewer-1")
