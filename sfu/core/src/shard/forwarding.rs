@@ -1,11 +1,12 @@
 //! From a kept packet to every slot that carries its layer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::member::Viewer;
-use super::{Drop, Shard};
-use crate::forward::{GROWTH, Meta, PacketKey};
-use crate::transport::MAX_SEAL_OVERHEAD;
+use super::{Counters, Drop, Shard};
+use crate::forward::{Arena, GROWTH, Meta, Outgoing, PacketKey, ShardClock, Slab};
+use crate::transport::{MAX_SEAL_OVERHEAD, Transport};
+use crate::types::Path;
 
 impl Shard {
     /// Sends a new packet of a layer to its viewers.
@@ -80,45 +81,18 @@ impl Shard {
 
     /// Rewrites, seals and queues one packet for one slot.
     fn send(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, csrc: u32) {
-        let Self {
-            members,
-            packets,
-            arena,
-            counters,
-            clock,
-            ..
-        } = self;
-        let Some((bytes, meta)) = packets.get(packet) else {
+        let Some(out) = self.way_out(viewer) else { return };
+        let Some((bytes, meta)) = out.packets.get(packet) else {
             return;
         };
-        let Some(member) = members.get_mut(viewer.member as usize) else {
-            return;
-        };
-        let Some(path) = member.transport.path().filter(|_| member.connected) else {
-            return;
-        };
-        let Some(slot) = member.slots.get_mut(usize::from(viewer.slot)) else {
-            return;
-        };
-        if !slot.out.entered() {
+        if !out.slot.entered() {
             // Sound may begin anywhere; video enters with a key frame, in `switch_waiting`.
-            slot.out.enter(meta, 0, csrc, now, clock);
+            out.slot.enter(meta, 0, csrc, now, out.clock);
         }
-        let Some(out) = arena.reserve(bytes.len() + GROWTH + MAX_SEAL_OVERHEAD) else {
-            counters.drop(Drop::ArenaFull);
-            return;
-        };
-        let Some((len, index)) = slot.out.write(out, bytes, meta, packet) else {
-            counters.drop(Drop::Late);
-            return;
-        };
-        match member.transport.seal_rtp(out, len, index) {
-            Ok(sealed) => {
-                arena.commit(path, sealed);
-                counters.forwarded += 1;
-            }
-            Err(_) => counters.drop(Drop::Seal),
-        }
+        let sent = out.emit(bytes.len(), Drop::Late, |slot, room| {
+            slot.write(room, bytes, meta, packet)
+        });
+        self.counters.forwarded += u64::from(sent);
     }
 
     /// Moves the slots that wait for this layer to it. `first` begins a key frame, `age` media ticks ago.
@@ -132,23 +106,18 @@ impl Shard {
         }
         let mut waiting = std::mem::take(&mut publisher.tracks[track].layers[layer].waiting);
         for viewer in waiting.drain(..) {
-            let Some(member) = self.members.get_mut(viewer.member as usize) else {
-                continue;
-            };
-            let Some(slot) = member.slots.get_mut(usize::from(viewer.slot)) else {
-                continue;
-            };
+            let clock = self.clock;
+            let Some(slot) = self.slot_mut(viewer) else { continue };
             let Some(bound) = &mut slot.bound else { continue };
             let former = bound.current.replace(layer as u8);
             bound.next = None;
-            slot.out.enter(first, age, csrc, now, &self.clock);
+            slot.out.enter(first, age, csrc, now, &clock);
             self.bindings_changed(viewer.member);
-            if let Some(publisher) = self.members.get_mut(key as usize) {
-                let layers = &mut publisher.tracks[track].layers;
-                if let Some(former) = former.and_then(|former| layers.get_mut(usize::from(former))) {
-                    former.viewers.retain(|v| *v != viewer);
-                }
-                layers[layer].viewers.push(viewer);
+            if let Some(former) = self.layer_of(key, track, former) {
+                former.viewers.retain(|v| *v != viewer);
+            }
+            if let Some(layer) = self.layer_mut(key, track, layer) {
+                layer.viewers.push(viewer);
             }
             self.report_soon(now, viewer.member);
         }
@@ -185,45 +154,81 @@ impl Shard {
 
     /// Answers one NACKed sequence number of a slot, if it may.
     pub(super) fn retransmit(&mut self, now: Instant, viewer: Viewer, sequence: u16) {
-        let Self {
-            members,
-            packets,
-            arena,
-            counters,
-            clock,
-            ..
-        } = self;
-        let Some(member) = members.get_mut(viewer.member as usize) else {
+        let Some(out) = self.way_out(viewer) else { return };
+        let answer = out
+            .slot
+            .nacked(sequence, out.packets, out.clock.millis(now), out.round_trip);
+        let Some((answer, (bytes, meta))) = answer.and_then(|a| Some((a, out.packets.get(a.key)?))) else {
             return;
         };
-        let Some(path) = member.transport.path() else { return };
-        let Some(slot) = member.slots.get_mut(usize::from(viewer.slot)) else {
-            return;
-        };
-        let Some(answer) = slot.out.nacked(sequence, packets, clock.millis(now), member.round_trip) else {
-            return;
-        };
-        let Some((bytes, meta)) = packets.get(answer.key) else {
-            return;
-        };
-        if member.retransmission_budget < bytes.len() {
-            counters.drop(Drop::RetransmissionCap);
+        if *out.retransmission_budget < bytes.len() {
+            out.counters.drop(Drop::RetransmissionCap);
             return;
         }
-        member.retransmission_budget -= bytes.len();
-        let Some(out) = arena.reserve(bytes.len() + GROWTH + MAX_SEAL_OVERHEAD) else {
-            counters.drop(Drop::ArenaFull);
-            return;
+        *out.retransmission_budget -= bytes.len();
+        let sent = out.emit(bytes.len(), Drop::UnknownCodec, |slot, room| {
+            slot.write_rtx(room, bytes, meta, answer.index)
+        });
+        self.counters.retransmitted += u64::from(sent);
+    }
+
+    /// What it takes to send to a slot; `None` when its participant cannot be sent to.
+    fn way_out(&mut self, viewer: Viewer) -> Option<WayOut<'_>> {
+        let member = self.members.get_mut(viewer.member as usize)?;
+        let path = member.transport.path().filter(|_| member.connected)?;
+        Some(WayOut {
+            slot: &mut member.slots.get_mut(usize::from(viewer.slot))?.out,
+            path,
+            transport: &mut member.transport,
+            round_trip: member.round_trip,
+            retransmission_budget: &mut member.retransmission_budget,
+            packets: &self.packets,
+            arena: &mut self.arena,
+            counters: &mut self.counters,
+            clock: &self.clock,
+        })
+    }
+}
+
+/// A slot, its participant's transport, and the shard's parts that a packet passes on its way out.
+struct WayOut<'a> {
+    slot: &'a mut Outgoing,
+    path: Path,
+    transport: &'a mut Transport,
+    round_trip: Duration,
+    retransmission_budget: &'a mut usize,
+    packets: &'a Slab,
+    arena: &'a mut Arena,
+    counters: &'a mut Counters,
+    clock: &'a ShardClock,
+}
+
+impl WayOut<'_> {
+    /// Has a packet made from a received one of `length` bytes written into the arena, seals it there and queues it.
+    /// `unfit`: why `write` may refuse.
+    fn emit(
+        self,
+        length: usize,
+        unfit: Drop,
+        write: impl FnOnce(&mut Outgoing, &mut [u8]) -> Option<(usize, u64)>,
+    ) -> bool {
+        let Some(room) = self.arena.reserve(length + GROWTH + MAX_SEAL_OVERHEAD) else {
+            self.counters.drop(Drop::ArenaFull);
+            return false;
         };
-        let Some((len, index)) = slot.out.write_rtx(out, bytes, meta, answer.index) else {
-            return;
+        let Some((len, index)) = write(self.slot, room) else {
+            self.counters.drop(unfit);
+            return false;
         };
-        match member.transport.seal_rtp(out, len, index) {
+        match self.transport.seal_rtp(room, len, index) {
             Ok(sealed) => {
-                arena.commit(path, sealed);
-                counters.retransmitted += 1;
+                self.arena.commit(self.path, sealed);
+                true
             }
-            Err(_) => counters.drop(Drop::Seal),
+            Err(_) => {
+                self.counters.drop(Drop::Seal);
+                false
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::rebind::Binding;
+use super::Shard;
+use super::bindings::Binding;
 use crate::audio::Level;
 use crate::forward::{Outgoing, Receiver};
 use crate::room::{Intent, LayerView, SlotPolicy};
@@ -181,5 +182,28 @@ impl Member {
 
     pub(super) fn track_of(&self, source: Source) -> Option<usize> {
         self.tracks.iter().position(|track| track.source == source)
+    }
+}
+
+impl Shard {
+    pub(super) fn slot_mut(&mut self, at: Viewer) -> Option<&mut Slot> {
+        self.members
+            .get_mut(at.member as usize)?
+            .slots
+            .get_mut(usize::from(at.slot))
+    }
+
+    pub(super) fn layer_mut(&mut self, key: u32, track: usize, layer: usize) -> Option<&mut Layer> {
+        self.members
+            .get_mut(key as usize)?
+            .tracks
+            .get_mut(track)?
+            .layers
+            .get_mut(layer)
+    }
+
+    /// The same for a layer that a slot names, or does not.
+    pub(super) fn layer_of(&mut self, key: u32, track: usize, layer: Option<u8>) -> Option<&mut Layer> {
+        self.layer_mut(key, track, usize::from(layer?))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  handle_datagram ─ incoming ─┬ feedback (RTCP)
-//!                              └ forward ─> arena ─> the thread sends
+//!                              └ received ─ forwarding ─> arena ─> the thread sends
 //!  offer, intents, leave, ... ─ negotiate ─> rebind (who is in which slot) ─> events
 //!  handle_timeout ─ timers ─ report (RTCP out)
 //! ```
@@ -10,6 +10,7 @@
 //! Nothing walks all participants per packet: a publisher's layer lists its viewers, a dirty list names the rooms whose
 //! slots must be filled anew, one heap holds the next deadline of each participant and room.
 
+mod bindings;
 mod counters;
 mod feedback;
 mod forwarding;
@@ -17,8 +18,12 @@ mod incoming;
 mod leave;
 mod member;
 mod negotiate;
+mod negotiated;
 mod rebind;
+mod received;
 mod report;
+mod rooms;
+mod streams;
 mod tick;
 mod timers;
 
@@ -26,16 +31,16 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+pub use bindings::{Binding, PauseReason};
 pub use counters::{Counters, Drop};
 pub use negotiate::{OfferError, OfferRequest};
-pub use rebind::{Binding, PauseReason};
 
 use crate::forward::{Arena, ShardClock, Slab};
 use crate::sdp::CodecPolicy;
 use crate::transport::Identity;
 use crate::types::{ParticipantId, Path, Random, RoomId, Source};
 use member::Member;
-use rebind::Room;
+use rooms::Room;
 use timers::Timers;
 
 /// Events that may wait for [`Shard::poll_event`]. The thread takes them after every batch; beyond this the oldest

@@ -5,15 +5,10 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::member::{Member, Slot, Track};
+use super::member::Member;
 use super::{MAX_ROOM, Shard};
-use crate::forward::{Outgoing, SlotConfig};
 use crate::room::{Intent, SlotPolicy};
-use crate::rtcp::Arrivals;
-use crate::sdp::{
-    AnswerParams, Extension, FurtherLines, MediaKind, Negotiated, Offer, OfferRules, Role, SdpError, SlotSsrcs, answer,
-    parse_offer,
-};
+use crate::sdp::{FurtherLines, Offer, OfferRules, SdpError, parse_offer};
 use crate::transport::ufrag::Ufrag;
 use crate::transport::{IceCredentials, Transport, TransportConfig};
 use crate::types::{ParticipantId, RoomId, Source};
@@ -217,132 +212,6 @@ impl Shard {
         };
         let ufrag = place.encode(&mut *self.random);
         IceCredentials::with_random_pwd(ufrag, &mut *self.random)
-    }
-
-    fn answer(
-        &mut self,
-        offer: &Offer,
-        ice: &IceCredentials,
-        session: (u64, u64),
-        member: Option<u32>,
-    ) -> Result<(String, Negotiated), SdpError> {
-        let mut slots = BTreeMap::new();
-        for media in offer.media.iter().filter(|m| matches!(m.role, Role::Slot(_))) {
-            let kept = member.and_then(|key| {
-                let slot = self
-                    .members
-                    .get(key as usize)?
-                    .slots
-                    .iter()
-                    .find(|slot| slot.mid == media.mid)?;
-                let rtx = slot
-                    .out
-                    .config
-                    .rtx_ssrc
-                    .unwrap_or_else(|| slot.out.config.ssrc.wrapping_add(1));
-                Some(SlotSsrcs {
-                    ssrc: slot.out.config.ssrc,
-                    rtx,
-                })
-            });
-            let ssrcs = kept.unwrap_or_else(|| {
-                // An even number and the next one: two slots meet once in 2^31.
-                let ssrc = self.random.u32() | 1;
-                SlotSsrcs {
-                    ssrc: ssrc ^ 1,
-                    rtx: ssrc,
-                }
-            });
-            slots.insert(media.mid.clone(), ssrcs);
-        }
-        let params = AnswerParams {
-            ice,
-            fingerprint: self.identity.fingerprint(),
-            candidates: &self.config.candidates,
-            slots: &slots,
-            cname: "ringhall",
-            codecs: &self.config.codecs,
-            session,
-        };
-        answer(offer, &params)
-    }
-
-    /// Makes tracks and slots of what was agreed and is not there yet.
-    fn apply(&mut self, now: Instant, key: u32, negotiated: Negotiated) {
-        let Self {
-            members, random, rooms, ..
-        } = self;
-        let Some(member) = members.get_mut(key as usize) else {
-            return;
-        };
-        for media in negotiated.media {
-            match media.role {
-                Role::Publish(source) => {
-                    for extension in Extension::ALL {
-                        if let Some(id) = media.extensions.id(extension) {
-                            member.extensions.set(extension, id);
-                        }
-                    }
-                    if media.codecs.iter().any(|codec| codec.transport_cc) {
-                        member.arrivals.get_or_insert_with(|| Arrivals::new(now));
-                    }
-                    if member.tracks.iter().any(|track| track.mid == media.mid) || member.tracks.len() >= 16 {
-                        continue;
-                    }
-                    let track = Track::new(media.mid, source, media.codecs, media.rids, media.ssrcs.streams.len());
-                    let at = member.tracks.len() as u8;
-                    for (layer, (ssrc, rtx)) in media.ssrcs.streams.iter().enumerate().take(track.layers.len()) {
-                        let stream = |ssrc, rtx| super::member::Stream {
-                            ssrc,
-                            track: at,
-                            layer: layer as u8,
-                            rtx,
-                        };
-                        // With RIDs the order of SSRCs says nothing; the RID in the packets does.
-                        if track.rids.is_empty() {
-                            member.streams.push(stream(*ssrc, false));
-                            member.streams.extend(rtx.map(|rtx| stream(rtx, true)));
-                        }
-                    }
-                    member.tracks.push(track);
-                    if let (Some(track), Some(room)) = (member.tracks.last_mut(), rooms.get(&member.room)) {
-                        track.blocked = room.blocked.contains(&(member.id, source));
-                    }
-                }
-                Role::Slot(kind) if media.kind != MediaKind::Application => {
-                    let Some(ssrcs) = media.slot else { continue };
-                    if member.slots.iter().any(|slot| slot.mid == media.mid) {
-                        continue;
-                    }
-                    let codecs: Box<[_]> = media.codecs.iter().map(|c| (c.kind, c.pt, c.rtx_pt)).collect();
-                    let has_rtx = codecs.iter().any(|(_, _, rtx)| rtx.is_some());
-                    let id = |extension| media.extensions.id(extension);
-                    let config = SlotConfig {
-                        mid: media.mid.as_str().into(),
-                        ssrc: ssrcs.ssrc,
-                        rtx_ssrc: has_rtx.then_some(ssrcs.rtx),
-                        codecs,
-                        clock_rate: media.codecs.first().map_or(90_000, |c| c.clock_rate),
-                        extensions: [
-                            id(Extension::Mid),
-                            id(Extension::AudioLevel),
-                            id(Extension::VideoOrientation),
-                        ],
-                    };
-                    let seed = [random.u32(), random.u32()];
-                    member.slots.push(Slot {
-                        mid: media.mid,
-                        kind,
-                        out: Outgoing::new(config, seed),
-                        bound: None,
-                    });
-                }
-                Role::Slot(_) | Role::Inactive => {}
-            }
-        }
-        for stream in &member.streams {
-            self.by_ssrc.insert(stream.ssrc, key);
-        }
     }
 
     /// Replaces what the participant wants to see. `false`: no such participant.
