@@ -3,6 +3,7 @@
 mod arena;
 mod clock;
 mod gaps;
+mod history;
 mod receiver;
 mod slab;
 mod slot;

@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::clock::ShardClock;
+use super::history::History;
 use super::slab::{Meta, PacketKey, Slab};
 use crate::rtp::vp8::{Newest, Offsets};
 use crate::rtp::{MAX_HEADER, OutExtensions, OutHeader, extend, write_header};
 use crate::sdp::CodecKind;
 
-/// Packets of a slot that can be sent again: 8 bytes each. At 500 packets a second, a second.
-const HISTORY: usize = 512;
 /// What a rewritten packet may be longer than the received one, with the original number of a retransmission.
 pub(crate) const GROWTH: usize = MAX_HEADER + 2;
 
@@ -41,14 +40,6 @@ struct Segment {
     csrc: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    place: u32,
-    generation: u16,
-    /// When it was last sent again, in units of 4 ms, never 0; 0: not yet.
-    resent: u16,
-}
-
 /// A retransmission that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -70,7 +61,7 @@ pub struct Outgoing {
     base: u32,
     newest_vp8: Newest,
     newest_timestamp: Option<u32>,
-    history: Box<[Sent]>,
+    history: History,
     packets: u32,
     octets: u32,
 }
@@ -88,15 +79,7 @@ impl Outgoing {
             base: seed[1],
             newest_vp8: Newest::new(seed[1] as u16),
             newest_timestamp: None,
-            history: vec![
-                Sent {
-                    place: u32::MAX,
-                    generation: 0,
-                    resent: 0
-                };
-                HISTORY
-            ]
-            .into_boxed_slice(),
+            history: History::new(),
             packets: 0,
             octets: 0,
         }
@@ -152,12 +135,7 @@ impl Outgoing {
         if let Some(descriptor) = &meta.vp8 {
             self.newest_vp8.note(descriptor, segment.vp8);
         }
-        let (place, generation) = key.parts();
-        self.history[index as usize % HISTORY] = Sent {
-            place,
-            generation,
-            resent: 0,
-        };
+        self.history.note(index, key);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self
             .octets
@@ -173,19 +151,13 @@ impl Outgoing {
         if index >= self.next || index < segment.first_out {
             return None;
         }
-        let sent = self.history.get_mut(index as usize % HISTORY)?;
-        let key = PacketKey::from_parts(sent.place, sent.generation);
+        let sent = self.history.at(index);
+        let key = sent.key();
         // The place may hold a packet of a former lap, or of a former source: its own number tells.
         let (_, meta) = slab.get(key)?;
-        if meta.index.checked_add_signed(segment.offset) != Some(index) {
+        if meta.index.checked_add_signed(segment.offset) != Some(index) || !sent.resend(now, round_trip) {
             return None;
         }
-        let tick = (now / 4) as u16 | 1;
-        let pause = (round_trip.as_millis() / 4).min(1_000) as u16;
-        if sent.resent != 0 && tick.wrapping_sub(sent.resent) < pause {
-            return None;
-        }
-        sent.resent = tick;
         Some(Answer { key, index })
     }
 
@@ -263,158 +235,5 @@ impl Outgoing {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "tests need some instant to count from")]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::forward::PacketBuffer;
-    use crate::rtp::Header;
-    use crate::rtp::vp8::Descriptor;
-
-    fn slot() -> Outgoing {
-        let config = SlotConfig {
-            mid: "7".into(),
-            ssrc: 1_000,
-            rtx_ssrc: Some(1_001),
-            codecs: [(CodecKind::Vp8, 96, Some(97))].into(),
-            clock_rate: 90_000,
-            extensions: [Some(4), None, None],
-        };
-        Outgoing::new(config, [0xffff_ffff, 7])
-    }
-
-    fn received(slab: &mut Slab, index: u64, timestamp: u32, picture: u16) -> (PacketKey, Meta) {
-        let mut buffer = PacketBuffer::default();
-        let bytes = [
-            0x80,
-            120,
-            (index >> 8) as u8,
-            index as u8,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            9, //
-            0x90,
-            0x80,
-            0x80 | (picture >> 8) as u8,
-            picture as u8,
-            0,
-            42,
-        ];
-        buffer.bytes[..bytes.len()].copy_from_slice(&bytes);
-        buffer.bytes[4..8].copy_from_slice(&timestamp.to_be_bytes());
-        buffer.len = bytes.len();
-        let header = Header::parse(&buffer.bytes[..buffer.len]).unwrap();
-        let vp8 = Descriptor::parse(&bytes[12..]);
-        let meta = Meta {
-            header,
-            index,
-            codec: CodecKind::Vp8,
-            audio_level: None,
-            orientation: None,
-            vp8,
-        };
-        (slab.keep(&mut buffer, meta).unwrap(), meta)
-    }
-
-    fn write(slot: &mut Outgoing, slab: &Slab, key: PacketKey) -> Option<(Vec<u8>, u64)> {
-        let (bytes, meta) = slab.get(key).unwrap();
-        let mut out = [0; 200];
-        slot.write(&mut out, bytes, meta, key)
-            .map(|(len, index)| (out[..len].to_vec(), index))
-    }
-
-    proptest! {
-        #[test]
-        fn sequence_timestamp_and_picture_id_continue_over_switches(
-            sources in proptest::collection::vec((0_u64..1 << 20, any::<u32>(), 0_u16..0x8000, 1_usize..20), 1..8),
-        ) {
-            let start = Instant::now();
-            let clock = ShardClock::new(start);
-            let mut slab = Slab::default();
-            let mut slot = slot();
-            let mut last: Option<(u64, u32, u16)> = None;
-            let mut used = BTreeSet::new();
-            for (n, (index, timestamp, picture, count)) in sources.into_iter().enumerate() {
-                slot.leave();
-                for i in 0..count {
-                    let now = start + Duration::from_millis(700 * n as u64 + 33 * i as u64);
-                    let at = timestamp.wrapping_add(3_000 * i as u32);
-                    let (key, meta) = received(&mut slab, index + i as u64, at, picture.wrapping_add(i as u16) & 0x7fff);
-                    if !slot.entered() {
-                        slot.enter(&meta, 0, 5, now, &clock);
-                    }
-                    let (bytes, out) = write(&mut slot, &slab, key).unwrap();
-                    prop_assert!(used.insert(out), "an index was used twice");
-                    let header = Header::parse(&bytes).unwrap();
-                    prop_assert_eq!(header.sequence, out as u16);
-                    let sent = Descriptor::parse(header.payload(&bytes)).unwrap().picture;
-                    if let Some((index, time, picture)) = last {
-                        prop_assert_eq!(out, index + 1);
-                        prop_assert!((1..1 << 20).contains(&header.timestamp.wrapping_sub(time)));
-                        prop_assert_eq!(sent, (picture + 1) & 0x7fff);
-                    }
-                    last = Some((out, header.timestamp, sent));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_packet_from_before_the_switch_is_dropped() {
-        let now = Instant::now();
-        let mut slab = Slab::default();
-        let mut slot = slot();
-        let (late, _) = received(&mut slab, 99, 0, 1);
-        let (key, meta) = received(&mut slab, 100, 0, 2);
-        slot.enter(&meta, 0, 5, now, &ShardClock::new(now));
-        assert!(write(&mut slot, &slab, late).is_none());
-        assert!(write(&mut slot, &slab, key).is_some());
-    }
-
-    #[test]
-    fn a_nack_is_answered_once_a_round_trip_with_the_original_number_in_front() {
-        let now = Instant::now();
-        let rtt = Duration::from_millis(100);
-        let mut slab = Slab::default();
-        let mut slot = slot();
-        let (key, meta) = received(&mut slab, 70_000, 0, 2);
-        slot.enter(&meta, 0, 5, now, &ShardClock::new(now));
-        let (plain, index) = write(&mut slot, &slab, key).unwrap();
-        let answer = slot.nacked(index as u16, &slab, 1_000, rtt).unwrap();
-        assert_eq!(answer, Answer { key, index });
-        assert_eq!(
-            slot.nacked(index as u16, &slab, 1_050, rtt),
-            None,
-            "within the round trip"
-        );
-        assert!(slot.nacked(index as u16, &slab, 1_104, rtt).is_some());
-        assert_eq!(slot.nacked(index as u16 + 1, &slab, 1_000, rtt), None, "never sent");
-
-        let mut out = [0; 200];
-        let (bytes, meta) = slab.get(key).unwrap();
-        let (len, first) = slot.write_rtx(&mut out, bytes, meta, index).unwrap();
-        let header = Header::parse(&out[..len]).unwrap();
-        assert_eq!((header.ssrc, header.payload_type), (1_001, 97));
-        let payload = header.payload(&out[..len]);
-        assert_eq!(payload[..2], (index as u16).to_be_bytes());
-        assert_eq!(&payload[2..], Header::parse(&plain).unwrap().payload(&plain));
-        let (bytes, meta) = slab.get(key).unwrap();
-        let (_, second) = slot.write_rtx(&mut out, bytes, meta, index).unwrap();
-        assert_eq!(second, first + 1);
-
-        slab.free(key);
-        assert_eq!(
-            slot.nacked(index as u16, &slab, 9_000, rtt),
-            None,
-            "gone from the cache"
-        );
-    }
-}
+#[path = "slot_tests.rs"]
+mod tests;
