@@ -1,18 +1,17 @@
 //! The door for asynchronous code: commands in, events out, both by bounded queues.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use sfu_core::shard::{Counters, PauseReason};
 use sfu_core::transport::IceCredentials;
 use sfu_core::types::Source;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{MediaConfig, StartError};
+use crate::messages::{Command, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot};
 use crate::sys::Waker;
 use crate::worker;
 
@@ -24,143 +23,6 @@ const RESERVED: usize = 512;
 /// Events that may wait for the receiver. When it is full a shard keeps its next 4,096 itself, then drops the oldest and
 /// counts it ([`sfu_core::shard::Drop::Event`]).
 const EVENTS: usize = 8_192;
-
-/// A participant's place: room and name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Seat {
-    /// The room.
-    pub room: String,
-    /// The participant.
-    pub participant: String,
-}
-
-/// How a participant's receive slots are filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SlotPolicy {
-    /// By intents; audio by loudness.
-    Intents,
-    /// With the room's publishers as they come; audio by loudness.
-    Fill,
-    /// One audio and one video slot for each named publisher, in this order.
-    Publishers(Vec<String>),
-}
-
-/// An SDP offer of one participant.
-#[derive(Clone, Debug)]
-pub struct OfferRequest {
-    /// Who.
-    pub seat: Seat,
-    /// Session description.
-    pub sdp: String,
-    /// What each mid is for; may be empty.
-    pub mids: BTreeMap<String, Source>,
-    /// May send.
-    pub publish: bool,
-    /// May receive.
-    pub subscribe: bool,
-    /// How their slots are filled.
-    pub slots: SlotPolicy,
-}
-
-/// What one slot should show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
-    /// The slot's m-line.
-    pub mid: String,
-    /// Whose media.
-    pub participant: String,
-    /// Which of theirs.
-    pub source: Source,
-    /// Height of the tile in device pixels; 0: nothing for now.
-    pub height: u32,
-}
-
-/// Why the media plane refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MediaError {
-    /// The offer cannot be answered; the text says what is missing.
-    #[error("the offer cannot be answered: {0}")]
-    SdpRejected(String),
-    /// More than the limits allow.
-    #[error("the media limit is reached: {0}")]
-    Limit(String),
-    /// No such participant.
-    #[error("no media connection for this participant")]
-    NotFound,
-    /// The media plane does not answer.
-    #[error("the media plane is not available")]
-    Unavailable,
-}
-
-/// What one slot carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// The m-line.
-    pub mid: String,
-    /// Whose media.
-    pub participant: String,
-    /// Which of theirs.
-    pub source: Source,
-    /// Their number: the CSRC of every packet in the slot.
-    pub csrc: u32,
-    /// Simulcast layer, 0 is the smallest.
-    pub layer: u8,
-    /// Why nothing is sent, if nothing is.
-    pub paused: Option<PauseReason>,
-}
-
-/// What the media plane tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MediaEvent {
-    /// DTLS is up.
-    Connected(Seat),
-    /// No authenticated packet for 5 s.
-    Lost(Seat),
-    /// Packets again after `Lost`.
-    Recovered(Seat),
-    /// The transport is gone for good.
-    Closed(Seat),
-    /// What each slot carries now.
-    Bindings(Seat, Vec<Binding>),
-    /// Who speaks in the room, loudest first.
-    Speakers(String, Vec<String>),
-    /// Which simulcast layers of this source somebody watches, smallest first.
-    Layers(Seat, Source, Vec<bool>),
-    /// A defect ended the room; its participants have no transport any more.
-    RoomFailed(String),
-}
-
-/// What a shard has done so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShardSnapshot {
-    /// Packets, by what became of them.
-    pub counters: Counters,
-    /// Participants now.
-    pub participants: usize,
-    /// Datagrams that the socket did not take.
-    pub send_failed: u64,
-    /// Datagrams received, whatever they were.
-    pub datagrams: u64,
-    /// Datagrams sent.
-    pub sent: u64,
-}
-
-pub(crate) enum Command {
-    Offer(OfferRequest, oneshot::Sender<Result<String, MediaError>>),
-    RestartIce(
-        Seat,
-        IceCredentials,
-        oneshot::Sender<Result<IceCredentials, MediaError>>,
-    ),
-    Intents(Seat, Vec<Intent>, oneshot::Sender<Result<(), MediaError>>),
-    SetBlocked(Seat, Source, bool),
-    Leave(Seat),
-    CloseRoom(String),
-    Snapshot(oneshot::Sender<ShardSnapshot>),
-    Stop,
-    #[cfg(test)]
-    Panic(String),
-}
 
 struct ShardDoor {
     commands: mpsc::Sender<Command>,
@@ -359,9 +221,11 @@ impl std::ops::Drop for Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
+    use crate::messages::SlotPolicy;
 
     fn local() -> Handle {
         let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];

@@ -10,15 +10,15 @@
 
 mod config;
 mod handle;
+mod messages;
 mod names;
 mod socket;
 mod sys;
 mod worker;
 
 pub use config::{MediaConfig, StartError};
-pub use handle::{
-    Binding, Handle, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy, start,
-};
+pub use handle::{Handle, start};
+pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
 pub use sfu_core::shard::{Counters, Drop, PauseReason};
 pub use sfu_core::transport::IceCredentials;
 pub use sfu_core::types::Source;

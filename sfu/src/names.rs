@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sfu_core::types::{ParticipantId, RoomId};
 
-use crate::handle::Seat;
+use crate::messages::Seat;
 
 /// Names one room may know; more are refused. Viewers that publish nothing give theirs back when they go.
 const MAX_NAMES: usize = 10_000;

@@ -16,7 +16,7 @@ use sfu_core::types::{ParticipantId, Random};
 use tokio::sync::mpsc;
 
 use crate::config::{MediaConfig, StartError};
-use crate::handle::{Binding, Command, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
+use crate::messages::{Binding, Command, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
 use crate::names::Names;
 use crate::socket::Sockets;
 use crate::sys::{self, BATCH, Waker};
@@ -256,7 +256,7 @@ impl Worker {
         answer
     }
 
-    fn intents(&mut self, now: Instant, seat: &Seat, intents: Vec<crate::handle::Intent>) -> Result<(), MediaError> {
+    fn intents(&mut self, now: Instant, seat: &Seat, intents: Vec<crate::messages::Intent>) -> Result<(), MediaError> {
         let viewer = self.names.known(seat).ok_or(MediaError::NotFound)?;
         let mut numbered = Vec::with_capacity(intents.len().min(128));
         for intent in intents.into_iter().take(128) {
