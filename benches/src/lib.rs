@@ -1,5 +1,8 @@
-//! Load programs: `ringhall-load` (a crowd of real WebRTC clients). Micro benchmarks come beside it.
+//! The load harness `ringhall-load`: crowds of real WebRTC clients, and reports of what people would feel and what it cost.
 
 pub mod client;
 pub mod cpu;
 pub mod door;
+pub mod peers;
+pub mod report;
+pub mod scenario;
