@@ -1,5 +1,7 @@
 //! The VP8 payload descriptor (RFC 7741 section 4.2): read, and rewritten so that the viewer sees one stream.
 
+use super::frame::{Frame, Targets};
+
 /// Where the descriptor's numbers lie, relative to the payload, and what they were. An offset of 0 means "absent": byte 0
 /// is the mandatory one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Descriptor {
     pub start: bool,
     /// First packet of a key frame (section 4.3: the P bit of the first partition is clear).
     pub key_frame: bool,
+    /// Temporal layer.
+    pub temporal: u8,
+    /// The frame refers to nothing above the base layer: from here on a viewer can take this temporal layer too.
+    pub synchronised: bool,
 }
 
 impl Descriptor {
@@ -52,6 +58,10 @@ impl Descriptor {
             }
             if flags & 0x30 != 0 {
                 let byte = *payload.get(at)?;
+                if flags & 0x20 != 0 {
+                    this.temporal = byte >> 6;
+                    this.synchronised = byte & 0x20 != 0;
+                }
                 if flags & 0x10 != 0 {
                     this.key_at = at as u8;
                     this.key = byte & 0x1f;
@@ -68,19 +78,28 @@ impl Descriptor {
         Some(this)
     }
 
+    /// What it says of the frame. Where a frame ends only the marker says.
+    pub fn frame(&self) -> Frame {
+        Frame {
+            start: self.start,
+            key: self.key_frame,
+            temporal: self.temporal,
+            present: Targets::from_layer(0, self.temporal),
+            switch: if self.key_frame {
+                Targets::ALL
+            } else if self.synchronised {
+                Targets::from_layer(0, self.temporal)
+            } else {
+                Targets::default()
+            },
+            ..Frame::default()
+        }
+    }
+
     /// Writes the numbers moved by `offsets` into a copy of the payload.
     pub fn rewrite(&self, payload: &mut [u8], offsets: Offsets) {
         let picture = self.picture.wrapping_add(offsets.picture);
-        if self.picture_at != 0 {
-            let at = usize::from(self.picture_at);
-            if self.picture_long {
-                if let Some(bytes) = payload.get_mut(at..at + 2) {
-                    bytes.copy_from_slice(&(picture & 0x7fff | 0x8000).to_be_bytes());
-                }
-            } else if let Some(byte) = payload.get_mut(at) {
-                *byte = (picture & 0x7f) as u8;
-            }
-        }
+        rewrite_picture(payload, self.picture_at, self.picture_long, picture);
         if self.tl0_at != 0
             && let Some(byte) = payload.get_mut(usize::from(self.tl0_at))
         {
@@ -91,6 +110,21 @@ impl Descriptor {
         {
             *byte = *byte & 0xe0 | self.key.wrapping_add(offsets.key) & 0x1f;
         }
+    }
+}
+
+/// Writes a picture id over the one at `at`, in as many bytes as it had; VP9 has the same form.
+pub(super) fn rewrite_picture(payload: &mut [u8], at: u8, long: bool, picture: u16) {
+    let at = usize::from(at);
+    if at == 0 {
+        return;
+    }
+    if long {
+        if let Some(bytes) = payload.get_mut(at..at + 2) {
+            bytes.copy_from_slice(&(picture & 0x7fff | 0x8000).to_be_bytes());
+        }
+    } else if let Some(byte) = payload.get_mut(at) {
+        *byte = (picture & 0x7f) as u8;
     }
 }
 
@@ -198,6 +232,7 @@ mod tests {
                 prop_assert_eq!(ours.picture, oracle.picture_id);
                 prop_assert_eq!(ours.tl0, oracle.tl0_pic_idx);
                 prop_assert_eq!(ours.start, oracle.s == 1 && oracle.pid == 0);
+                prop_assert_eq!((ours.temporal, ours.synchronised), (oracle.tid, oracle.y == 1));
             }
         }
     }
