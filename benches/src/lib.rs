@@ -3,6 +3,7 @@
 pub mod client;
 pub mod cpu;
 pub mod door;
+pub mod impair;
 pub mod peers;
 pub mod report;
 pub mod scenario;

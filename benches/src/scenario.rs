@@ -43,7 +43,7 @@ pub struct Scenario {
     pub resume: Option<Resume>,
     /// What stands between clients and server (UDP); absent: nothing.
     #[serde(default)]
-    pub link: Option<toml::Table>,
+    pub link: Option<crate::impair::Impairment>,
 }
 
 fn one() -> u64 {
@@ -381,6 +381,11 @@ impl Scenario {
         }
         if !(self.duration_seconds > 0.0 && self.ramp_seconds >= 0.0 && self.settle_seconds >= 0.0) {
             return senseless("duration_seconds is over 0, ramp_seconds and settle_seconds are not below it");
+        }
+        if let Some(link) = &self.link
+            && let Err(error) = link.check()
+        {
+            return senseless(&format!("link: {error}"));
         }
         if let Some(rooms) = &self.rooms {
             if rooms.members == 0 && (rooms.publishers == 0 || rooms.viewers == 0) {
