@@ -281,33 +281,27 @@ impl Tx {
     }
 }
 
-fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, StoreError> {
-    use sqlx::Arguments as _;
-    let mut arguments = PgArguments::default();
-    for value in values {
-        match value {
-            Value::Text(value) => arguments.add(value),
-            Value::Int(value) => arguments.add(value),
-            Value::Bool(value) => arguments.add(value),
+/// The parameters as either driver takes them. A macro, because what each value must implement to be added names the
+/// driver three times over, in bounds longer than the loop.
+macro_rules! arguments {
+    ($name:ident -> $arguments:ty) => {
+        fn $name(values: Vec<Value>) -> Result<$arguments, StoreError> {
+            use sqlx::Arguments as _;
+            let mut arguments = <$arguments>::default();
+            for value in values {
+                match value {
+                    Value::Text(value) => arguments.add(value),
+                    Value::Int(value) => arguments.add(value),
+                    Value::Bool(value) => arguments.add(value),
+                }
+                .map_err(|error| StoreError::Query(error.to_string()))?;
+            }
+            Ok(arguments)
         }
-        .map_err(|error| StoreError::Query(error.to_string()))?;
-    }
-    Ok(arguments)
+    };
 }
-
-fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
-    use sqlx::Arguments as _;
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        match value {
-            Value::Text(value) => arguments.add(value),
-            Value::Int(value) => arguments.add(value),
-            Value::Bool(value) => arguments.add(value),
-        }
-        .map_err(|error| StoreError::Query(error.to_string()))?;
-    }
-    Ok(arguments)
-}
+arguments!(postgres_arguments -> PgArguments);
+arguments!(sqlite_arguments -> SqliteArguments);
 
 /// Removes what only Postgres understands.
 fn for_sqlite(sql: &str) -> String {
