@@ -8,12 +8,20 @@ mod command;
 mod error;
 mod event;
 mod frame;
+mod media;
+mod result;
+mod ring;
+mod room;
 mod types;
 
 pub use command::*;
 pub use error::*;
 pub use event::*;
 pub use frame::*;
+pub use media::*;
+pub use result::*;
+pub use ring::*;
+pub use room::*;
 pub use types::*;
 
 /// The WebSocket subprotocol.

@@ -1,0 +1,85 @@
+//! Fields of events about media: the answer, what slots carry, what to encode.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::MediaSource;
+use crate::ids::{CallId, OfferId, UserId};
+
+/// Fields of `media_answer`: `sdp` for an offer, `ufrag` and `pwd` for an ICE restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaAnswer {
+    /// Which call.
+    pub call_id: CallId,
+    /// The offer it answers.
+    pub offer_id: OfferId,
+    /// RFC 8866 session description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub sdp: Option<String>,
+    /// Server's ICE user fragment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub ufrag: Option<String>,
+    /// Server's ICE password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub pwd: Option<String>,
+}
+
+/// Fields of `bindings`: all slots, every time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Bindings {
+    /// Which call.
+    pub call_id: CallId,
+    /// The slots that carry something.
+    pub slots: Vec<Binding>,
+}
+
+/// What one receive slot carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Binding {
+    /// The receive m-line.
+    pub mid: String,
+    /// Whose media.
+    pub user_id: UserId,
+    /// Which of theirs.
+    pub source: MediaSource,
+    /// Their number: the CSRC of every packet in the slot.
+    pub csrc: u32,
+    /// Simulcast layer, 0 is the smallest.
+    pub layer: u8,
+    /// Nothing is sent now.
+    pub paused: bool,
+    /// Why it is paused.
+    pub reason: Option<PauseReason>,
+}
+
+/// Why a slot is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum PauseReason {
+    /// The publisher muted it.
+    Muted,
+    /// The viewer asked for nothing.
+    NotVisible,
+    /// The viewer's downlink has no room.
+    Bandwidth,
+    /// No packets from the publisher.
+    NoMedia,
+}
+
+/// Fields of `layers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Layers {
+    /// Which call.
+    pub call_id: CallId,
+    /// Which source.
+    pub source: MediaSource,
+    /// By layer, smallest first: whether to encode it.
+    pub active: Vec<bool>,
+}
