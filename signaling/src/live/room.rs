@@ -122,6 +122,7 @@ impl Live {
         };
         entry.sources = Sources {
             muted_by: entry.sources.muted_by.clone(),
+            blocked_by: entry.sources.blocked_by.clone(),
             ..seat.sources.clone()
         };
         if entry.sources.muted_by.is_some() {

@@ -165,6 +165,7 @@ pub(crate) fn publisher_left(app: &App, call: &CallId, user: &UserId) {
         user_id: entry.user.id,
         user_name: entry.user.name,
         status: ParticipantStatus::Left,
+        by: None,
         timestamp: rfc3339(SystemTime::now()),
     };
     deliver(

@@ -40,8 +40,12 @@ pub enum Command {
     Lock(CallRef),
     /// Let people in again.
     Unlock(CallRef),
-    /// Let somebody in from the waiting list.
+    /// Let somebody in from the waiting list; they get `waiting_status` and join.
     Admit(CallUser),
+    /// Turn somebody on the waiting list away. They may knock again; `kick` keeps them out.
+    Deny(CallUser),
+    /// Alone in a call, and staying: the answer to `call_alone`, which asks again later.
+    Stay(CallRef),
     /// Raise the own hand.
     RaiseHand(CallRef),
     /// Lower a hand: the own, or as a moderator somebody's.
@@ -56,6 +60,9 @@ pub enum Command {
     MediaOffer(MediaOffer),
     /// What the page wants to see.
     Intents(Intents),
+    /// A fresh token of the same person for this connection, which ends with 4401 when its token expires. Never stored
+    /// with the commands.
+    RenewToken(RenewToken),
 }
 
 /// Fields of `start_call`.
@@ -87,6 +94,11 @@ pub struct JoinCall {
     #[serde(default)]
     #[ts(optional, as = "Option<bool>")]
     pub takeover: bool,
+    /// Where the call is locked or its room has a waiting list: get on it, instead of `ROOM_LOCKED`. Sent again it is the
+    /// same place; `leave_call` gives it up.
+    #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
+    pub wait: bool,
     /// A call to leave in the same transaction.
     #[serde(default)]
     #[ts(optional)]
@@ -178,6 +190,20 @@ pub struct Reaction {
     pub call_id: CallId,
     /// One emoji.
     pub emoji: String,
+}
+
+/// Fields of `renew_token`.
+#[derive(Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RenewToken {
+    /// JWT of the same person with the same reach (room, chats, grants); else `FORBIDDEN`, and a new connection is needed.
+    pub token: String,
+}
+
+impl std::fmt::Debug for RenewToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RenewToken(..)") // a secret that must not reach a log
+    }
 }
 
 /// Fields of `send_message`.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Bindings, CallActor, CallAlone, CallCreated, CallDevice, CallEnded, CallMissed, CallPerson, CallRejected,
-    CallUpdated, Chat, IncomingCall, Layers, MediaAnswer, Message, Muted, ParticipantJoined, ParticipantLeft,
-    ReactionShown, Roster, Speakers, UserPresence,
+    Bindings, CallActor, CallAlone, CallCreated, CallDevice, CallEnded, CallLocked, CallMissed, CallPerson,
+    CallRejected, CallUpdated, Chat, IncomingCall, Layers, MediaAnswer, Message, Muted, ParticipantJoined,
+    ParticipantLeft, ReactionShown, Roster, Speakers, UserPresence, WaitingList, WaitingStatus,
 };
 
 /// Durable events (`ev`): kept in the user's outbox and replayed on resume.
@@ -33,6 +33,8 @@ pub enum EventBody {
     SeatMoved(CallDevice),
     /// To the person removed: by whom.
     Kicked(CallActor),
+    /// To who is on a call's waiting list: what became of it.
+    WaitingStatus(WaitingStatus),
     /// A message in a chat.
     Message(Box<Message>),
     /// A chat appeared or changed.
@@ -67,6 +69,10 @@ pub enum RealtimeBody {
     Presence(UserPresence),
     /// Muted by a moderator.
     Muted(Muted),
+    /// A moderator locked the call, or opened it again.
+    CallLocked(CallLocked),
+    /// To the moderators in the call: who waits to be let in. All of them, every time; it follows a moderator's roster too.
+    WaitingList(WaitingList),
     /// You are alone in the call: it ends in `endsInMs` when nobody comes.
     CallAlone(CallAlone),
     /// A reaction.

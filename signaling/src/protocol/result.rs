@@ -26,7 +26,7 @@ pub enum StartCallResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct JoinCallResult {
-    /// joined, or noop when the call is over (`status` says how).
+    /// joined, waiting (with `wait`), or noop when the call is over (`status` says how).
     pub outcome: Outcome,
     /// Which.
     pub call_id: CallId,
@@ -50,6 +50,8 @@ pub enum Outcome {
     Done,
     /// You are in the call now.
     Joined,
+    /// On the waiting list: `waiting_status` tells what becomes of it.
+    Waiting,
     /// Too late or already so: nothing changed.
     Noop,
 }

@@ -40,8 +40,11 @@ pub struct IncomingCall {
     /// audio or video.
     #[serde(rename = "type")]
     pub call_type: CallType,
-    /// Who rings.
+    /// Who started it.
     pub initiator: User,
+    /// Who rings this person into a call that runs already; null: the initiator, from the start.
+    #[serde(default)]
+    pub invited_by: Option<User>,
     /// Who is rung.
     pub participants: Vec<UserId>,
     /// RFC 3339: when the ring began.
@@ -136,4 +139,38 @@ pub struct CallActor {
     pub call_id: CallId,
     /// Who did it.
     pub by: User,
+}
+
+/// Fields of `waiting_status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingStatus {
+    /// Which call.
+    pub call_id: CallId,
+    /// Where.
+    pub chat_id: ChatId,
+    /// What became of it.
+    pub status: WaitingOutcome,
+    /// The tab that waits; an admitted one sends `join_call` now.
+    pub device: String,
+    /// The moderator who decided, if one did.
+    pub by: Option<User>,
+    /// RFC 3339.
+    pub timestamp: String,
+}
+
+/// What became of somebody's wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitingOutcome {
+    /// On the list.
+    Waiting,
+    /// Let in: join within the ring period.
+    Admitted,
+    /// Turned away by a moderator.
+    Denied,
+    /// Nobody let them in in time, or they did not come in when they were let in.
+    Expired,
+    /// The call is over.
+    Ended,
 }

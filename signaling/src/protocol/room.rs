@@ -21,6 +21,9 @@ pub struct Roster {
     pub call_type: CallType,
     /// RFC 3339: the first answer.
     pub started_at: Option<String>,
+    /// A moderator lets nobody new in.
+    #[serde(default)]
+    pub locked: bool,
     /// Everybody, those still rung included.
     pub participants: Vec<RosterEntry>,
 }
@@ -53,6 +56,9 @@ pub struct ParticipantLeft {
     pub user_name: String,
     /// left, kicked, declined, busy or missed.
     pub status: ParticipantStatus,
+    /// The moderator who removed them, if one did.
+    #[serde(default)]
+    pub by: Option<UserId>,
     /// RFC 3339.
     pub timestamp: String,
 }
@@ -111,4 +117,39 @@ pub struct ReactionShown {
     pub user_id: UserId,
     /// One emoji.
     pub emoji: String,
+}
+
+/// Fields of `call_locked`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallLocked {
+    /// Which call.
+    pub call_id: CallId,
+    /// false: open again.
+    pub locked: bool,
+    /// The moderator.
+    pub by: User,
+}
+
+/// Fields of `waiting_list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingList {
+    /// Which call.
+    pub call_id: CallId,
+    /// Longest wait first; empty when nobody waits any more.
+    pub waiting: Vec<Waiter>,
+}
+
+/// Somebody on the waiting list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiter {
+    /// The person.
+    #[serde(flatten)]
+    pub user: User,
+    /// Came by a guest link.
+    pub guest: bool,
+    /// RFC 3339: since when.
+    pub since: String,
 }

@@ -1,5 +1,7 @@
 //! Words that several messages share.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -185,6 +187,9 @@ pub struct Chat {
     pub name: Option<String>,
     /// Everybody in it, the reader included.
     pub members: Vec<ChatMember>,
+    /// Of a room: who comes by its link waits until a moderator lets them in.
+    #[serde(default)]
+    pub lobby: bool,
     /// The live call, if there is one.
     pub active_call: Option<ActiveCall>,
     /// Newest message, for the list.
@@ -210,6 +215,12 @@ pub struct ActiveCall {
     pub mine: Option<ParticipantStatus>,
     /// The device that holds the reader's seat, if they hold one.
     pub my_device: Option<String>,
+    /// A moderator lets nobody new in: a join is refused, or waits.
+    #[serde(default)]
+    pub locked: bool,
+    /// The reader is on its waiting list.
+    #[serde(default)]
+    pub waiting: bool,
     /// Who started it.
     pub initiated_by: UserId,
     /// RFC 3339: when the ring began.
@@ -267,7 +278,7 @@ pub struct CallSummary {
     pub mine: Option<ParticipantStatus>,
 }
 
-/// Which of a participant's sources are live. `muted_by` names the moderator who muted the microphone, if one did.
+/// Which of a participant's sources are live, and which a moderator has switched off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Sources {
@@ -281,6 +292,10 @@ pub struct Sources {
     pub screen_audio: bool,
     /// Moderator who muted the microphone; it stays so until lifted.
     pub muted_by: Option<UserId>,
+    /// Every source that a moderator switched off, the microphone included, and who did. Enforced until lifted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(optional, as = "Option<BTreeMap<MediaSource, UserId>>")]
+    pub blocked_by: BTreeMap<MediaSource, UserId>,
 }
 
 /// One person in the call, as the others see them.

@@ -42,8 +42,10 @@ impl Service {
                 continue;
             };
             let mut people = People::default();
-            people.add(users::users_by_id(&mut tx, std::slice::from_ref(&call.initiated_by)).await?);
-            incoming.push(render::incoming(&call, &people, deadline, now, busy));
+            let invited_by = call.participants.get(user).and_then(|p| p.invited_by.clone());
+            let named: Vec<UserId> = invited_by.into_iter().chain([call.initiated_by.clone()]).collect();
+            people.add(users::users_by_id(&mut tx, &named).await?);
+            incoming.push(render::incoming(&call, &people, user, deadline, now, busy));
         }
         drop(tx);
         let contacts: BTreeSet<&UserId> = chats

@@ -85,13 +85,15 @@ pub(super) fn created(call: &Call) -> CallCreated {
 }
 
 /// `ring_ms_left` by the clock given; the outbox computes it again whenever it is read.
-pub(super) fn incoming(call: &Call, people: &People, deadline: At, now: At, silent: bool) -> IncomingCall {
+pub(super) fn incoming(call: &Call, people: &People, to: &UserId, deadline: At, now: At, silent: bool) -> IncomingCall {
+    let invited_by = call.participants.get(to).and_then(|p| p.invited_by.as_ref());
     IncomingCall {
         call_id: call.id.clone(),
         chat_id: call.chat.clone(),
         room_name: call.room_name.clone(),
         call_type: call.call_type,
         initiator: people.user(&call.initiated_by),
+        invited_by: invited_by.map(|by| people.user(by)),
         participants: rung(call),
         timestamp: rfc3339(call.created_at.0),
         ring_ms_left: u32::try_from(deadline.ms_since(now)).unwrap_or(u32::MAX),
@@ -142,6 +144,8 @@ pub(super) fn active(call: &Call, reader: &UserId) -> Option<ActiveCall> {
         count: u32::try_from(call.seats()).unwrap_or(u32::MAX),
         mine: mine.map(|p| p.status),
         my_device: mine.and_then(|p| p.device.as_ref()).map(ToString::to_string),
+        locked: call.locked,
+        waiting: false,
         initiated_by: call.initiated_by.clone(),
         created_at: rfc3339(call.created_at.0),
         started_at: call.started_at.map(|at| rfc3339(at.0)),
@@ -184,6 +188,7 @@ fn entry(call: &Call, chat: &Chat, people: &People, user: &UserId, person: &Part
         moderator: call.moderator(chat, user),
         sources: Sources {
             muted_by: person.mutes.get(&MediaSource::Mic).cloned(),
+            blocked_by: person.mutes.clone(),
             ..Sources::default()
         },
         hand: hand(call, user, person),
@@ -216,6 +221,7 @@ pub(super) fn left(call: &Call, people: &People, user: &UserId, at: At) -> Parti
             .participants
             .get(user)
             .map_or(ParticipantStatus::Left, |p| p.status),
+        by: None,
         timestamp: rfc3339(at.0),
     }
 }
@@ -229,6 +235,7 @@ pub(super) fn roster(call: &Call, chat: &Chat, people: &People) -> Roster {
         status: if call.live() { call.status } else { CallStatus::Ended },
         call_type: call.call_type,
         started_at: call.started_at.map(|at| rfc3339(at.0)),
+        locked: call.locked,
         participants: present
             .map(|(user, person)| entry(call, chat, people, user, person))
             .collect(),

@@ -189,7 +189,7 @@ impl<'a> Unit<'a> {
     async fn write_incoming(&mut self, call: &Call, to: &[UserId], deadline: At, at: At) -> Result<()> {
         let busy = in_call(&mut self.tx, to).await?;
         for user in to {
-            let incoming = render::incoming(call, &self.people, deadline, at, busy.contains(user));
+            let incoming = render::incoming(call, &self.people, user, deadline, at, busy.contains(user));
             let draft = render::draft(&EventBody::IncomingCall(incoming), Some(call), Some(deadline))?;
             self.tell(user, draft);
         }

@@ -236,6 +236,7 @@ pub(crate) async fn chats_of(tx: &mut Tx, user: &UserId, only: Option<&ChatId>) 
                 chat_type: parse("type", row.text("type")?)?,
                 name: row.opt_text("name")?,
                 members: members.remove(&id).unwrap_or_default(),
+                lobby: false,
                 active_call: live.remove(&id),
                 last_message: newest.remove(&id),
                 unread: u32::try_from(row.int("unread")?).unwrap_or(0),
@@ -274,7 +275,7 @@ async fn all_members(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<B
 async fn live_calls(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<BTreeMap<ChatId, ActiveCall>> {
     let rows = tx
         .fetch_all(
-            "SELECT c.id, c.chat_id, c.type, c.status, c.initiated_by, ms(c.created_at) AS created_ms, \
+            "SELECT c.id, c.chat_id, c.type, c.status, c.locked, c.initiated_by, ms(c.created_at) AS created_ms, \
              ms(c.started_at) AS started_ms, p.status AS mine, p.device_id AS my_device, \
              (SELECT count(*) FROM call_participants s \
               WHERE s.call_id = c.id AND s.status IN ('joined', 'reconnecting')) AS seats \
@@ -293,6 +294,8 @@ async fn live_calls(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<BT
             count: u32::try_from(row.int("seats")?).unwrap_or(u32::MAX),
             mine: parse_opt("mine", row.opt_text("mine")?)?,
             my_device: row.opt_text("my_device")?,
+            locked: row.bool("locked")?,
+            waiting: false,
             initiated_by: row.text("initiated_by")?.into(),
             created_at: rfc3339(row.int("created_ms")?),
             started_at: row.opt_int("started_ms")?.map(rfc3339),

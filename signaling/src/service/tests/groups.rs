@@ -61,7 +61,7 @@ both! {
         let waiting = house.start(&clara, &second).await;
         assert_eq!(house.last(&boris, "incoming_call").await["silent"], true);
         assert_eq!(house.refused(&boris, accept(&waiting)).await, ErrorCode::BusySelf);
-        let switch = JoinCall { call_id: waiting.clone(), takeover: false, leave: Some(talk.clone()) };
+        let switch = JoinCall { call_id: waiting.clone(), takeover: false, wait: false, leave: Some(talk.clone()) };
         house.ok(&boris, Command::AcceptCall(switch)).await;
         assert_eq!(house.status(&talk).await.0, CallStatus::Ended);
         assert_eq!(house.status(&waiting).await.0, CallStatus::Ongoing);
@@ -75,7 +75,7 @@ both! {
         let mut bus = house.bus.subscribe();
         let other = tab("boris", 2);
         assert_eq!(house.refused(&other, join(&call)).await, ErrorCode::AnsweredElsewhere);
-        house.ok(&other, Command::JoinCall(JoinCall { call_id: call.clone(), takeover: true, leave: None })).await;
+        house.ok(&other, Command::JoinCall(JoinCall { call_id: call.clone(), takeover: true, wait: false, leave: None })).await;
         assert_eq!(house.last(&boris, "seat_moved").await["device"], "boris-tab-2");
         let freed =
             BusMessage::SeatFreed { call: call.clone(), user: boris.user.clone(), device: boris.device.clone() };

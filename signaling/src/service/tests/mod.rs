@@ -190,6 +190,7 @@ fn accept(call: &CallId) -> Command {
     Command::AcceptCall(JoinCall {
         call_id: call.clone(),
         takeover: false,
+        wait: false,
         leave: None,
     })
 }
@@ -198,6 +199,7 @@ fn join(call: &CallId) -> Command {
     Command::JoinCall(JoinCall {
         call_id: call.clone(),
         takeover: false,
+        wait: false,
         leave: None,
     })
 }

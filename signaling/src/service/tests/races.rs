@@ -139,7 +139,7 @@ both! {
         for _ in 0..ROUNDS {
             let (first, second) = (house.start(&anna, &one).await, house.start(&boris, &two).await);
             let cross = |to: &CallId, from: &CallId| {
-                Command::JoinCall(JoinCall { call_id: to.clone(), takeover: false, leave: Some(from.clone()) })
+                Command::JoinCall(JoinCall { call_id: to.clone(), takeover: false, wait: false, leave: Some(from.clone()) })
             };
             tokio::join!(house.ok(&anna, cross(&second, &first)), house.ok(&boris, cross(&first, &second)));
             finish(&house, &one, &anna).await;

@@ -253,7 +253,15 @@ describe("people", () => {
     const roster = (...participants: RosterEntry[]) =>
       session.handleRealtime({
         op: "roster",
-        d: { callId: "call", chatId: "chat", status: "ongoing", type: "video", startedAt: null, participants },
+        d: {
+          callId: "call",
+          chatId: "chat",
+          status: "ongoing",
+          type: "video",
+          startedAt: null,
+          locked: false,
+          participants,
+        },
       });
     roster(person("a"), person("b"));
     roster(person("c"), person("b"), person("a"));

@@ -33,6 +33,10 @@ export type ActiveCall = {
   mine: ParticipantStatus | null;
   /** The device that holds the reader's seat, if they hold one. */
   myDevice: string | null;
+  /** A moderator lets nobody new in: a join is refused, or waits. */
+  locked: boolean;
+  /** The reader is on its waiting list. */
+  waiting: boolean;
   /** Who started it. */
   initiatedBy: UserId;
   /** RFC 3339: when the ring began. */
@@ -132,6 +136,16 @@ export type CallEnded = {
 /** One call in a chat. */
 export type CallId = string;
 
+/** Fields of `call_locked`. */
+export type CallLocked = {
+  /** Which call. */
+  callId: CallId;
+  /** false: open again. */
+  locked: boolean;
+  /** The moderator. */
+  by: User;
+};
+
 /** Fields of `call_missed`. */
 export type CallMissed = {
   /** Which. */
@@ -224,6 +238,8 @@ export type Chat = {
   name: string | null;
   /** Everybody in it, the reader included. */
   members: Array<ChatMember>;
+  /** Of a room: who comes by its link waits until a moderator lets them in. */
+  lobby: boolean;
   /** The live call, if there is one. */
   activeCall: ActiveCall | null;
   /** Newest message, for the list. */
@@ -286,13 +302,16 @@ export type Command = { "op": "start_call", "d": StartCall }
   | { "op": "lock", "d": CallRef }
   | { "op": "unlock", "d": CallRef }
   | { "op": "admit", "d": CallUser }
+  | { "op": "deny", "d": CallUser }
+  | { "op": "stay", "d": CallRef }
   | { "op": "raise_hand", "d": CallRef }
   | { "op": "lower_hand", "d": LowerHand }
   | { "op": "reaction", "d": Reaction }
   | { "op": "send_message", "d": SendMessage }
   | { "op": "mark_read", "d": ChatRef }
   | { "op": "media_offer", "d": MediaOffer }
-  | { "op": "intents", "d": Intents };
+  | { "op": "intents", "d": Intents }
+  | { "op": "renew_token", "d": RenewToken };
 
 /** A client-made id of one command; a repeat returns the stored result. */
 export type CommandId = string;
@@ -337,6 +356,7 @@ export type EventBody = { "op": "snapshot", "d": Snapshot }
   | { "op": "call_answered_elsewhere", "d": CallDevice }
   | { "op": "seat_moved", "d": CallDevice }
   | { "op": "kicked", "d": CallActor }
+  | { "op": "waiting_status", "d": WaitingStatus }
   | { "op": "message", "d": Message }
   | { "op": "chat_updated", "d": Chat };
 
@@ -372,8 +392,10 @@ export type IncomingCall = {
   roomName: string;
   /** audio or video. */
   type: CallType;
-  /** Who rings. */
+  /** Who started it. */
   initiator: User;
+  /** Who rings this person into a call that runs already; null: the initiator, from the start. */
+  invitedBy: User | null;
   /** Who is rung. */
   participants: Array<UserId>;
   /** RFC 3339: when the ring began. */
@@ -414,13 +436,15 @@ export type JoinCall = {
   callId: CallId;
   /** Move the seat here from another device of mine. */
   takeover?: boolean;
+  /** Where the call is locked or its room has a waiting list: get on it, instead of `ROOM_LOCKED`. Sent again it is the same place; `leave_call` gives it up. */
+  wait?: boolean;
   /** A call to leave in the same transaction. */
   leave?: CallId;
 };
 
 /** Result of `accept_call` and `join_call`. */
 export type JoinCallResult = {
-  /** joined, or noop when the call is over (`status` says how). */
+  /** joined, waiting (with `wait`), or noop when the call is over (`status` says how). */
   outcome: Outcome;
   /** Which. */
   callId: CallId;
@@ -544,7 +568,7 @@ export type Muted = {
 export type OfferId = string;
 
 /** Whether a command changed anything. */
-export type Outcome = "done" | "joined" | "noop";
+export type Outcome = "done" | "joined" | "waiting" | "noop";
 
 /** Fields of `call_participant_joined` and `participant_updated`. */
 export type ParticipantJoined = {
@@ -570,6 +594,8 @@ export type ParticipantLeft = {
   userName: string;
   /** left, kicked, declined, busy or missed. */
   status: ParticipantStatus;
+  /** The moderator who removed them, if one did. */
+  by: UserId | null;
   /** RFC 3339. */
   timestamp: string;
 };
@@ -624,6 +650,8 @@ export type RealtimeBody = { "op": "media_answer", "d": MediaAnswer }
   | { "op": "layers", "d": Layers }
   | { "op": "presence", "d": UserPresence }
   | { "op": "muted", "d": Muted }
+  | { "op": "call_locked", "d": CallLocked }
+  | { "op": "waiting_list", "d": WaitingList }
   | { "op": "call_alone", "d": CallAlone }
   | { "op": "reaction", "d": ReactionShown }
   | { "op": "server_draining", "d": ServerDraining };
@@ -638,6 +666,12 @@ export type RejectCall = {
 
 /** Why a callee says no. */
 export type RejectReason = "declined" | "busy" | "timeout";
+
+/** Fields of `renew_token`. */
+export type RenewToken = {
+  /** JWT of the same person with the same reach (room, chats, grants); else `FORBIDDEN`, and a new connection is needed. */
+  token: string;
+};
 
 /** A command: `op` and its fields, as in `Command`. */
 export type Request = {
@@ -683,6 +717,8 @@ export type Roster = {
   type: CallType;
   /** RFC 3339: the first answer. */
   startedAt: string | null;
+  /** A moderator lets nobody new in. */
+  locked: boolean;
   /** Everybody, those still rung included. */
   participants: Array<RosterEntry>;
 };
@@ -742,7 +778,7 @@ export type Snapshot = {
   incoming: Array<IncomingCall>;
 };
 
-/** Which of a participant's sources are live. `muted_by` names the moderator who muted the microphone, if one did. */
+/** Which of a participant's sources are live, and which a moderator has switched off. */
 export type Sources = {
   /** Microphone is live. */
   mic: boolean;
@@ -754,6 +790,8 @@ export type Sources = {
   screenAudio: boolean;
   /** Moderator who muted the microphone; it stays so until lifted. */
   mutedBy: UserId | null;
+  /** Every source that a moderator switched off, the microphone included, and who did. Enforced until lifted. */
+  blockedBy?: { [key in MediaSource]?: UserId };
 };
 
 /** Fields of `speakers`. */
@@ -806,6 +844,47 @@ export type UserPresence = {
   presence: Presence;
   /** RFC 3339; only for somebody offline who was here before. */
   lastSeen: string | null;
+};
+
+/** Somebody on the waiting list. */
+export type Waiter = {
+  /** Came by a guest link. */
+  guest: boolean;
+  /** RFC 3339: since when. */
+  since: string;
+  /** Who. */
+  id: UserId;
+  /** Display name. */
+  name: string;
+  /** URL of a picture. */
+  avatar: string | null;
+};
+
+/** Fields of `waiting_list`. */
+export type WaitingList = {
+  /** Which call. */
+  callId: CallId;
+  /** Longest wait first; empty when nobody waits any more. */
+  waiting: Array<Waiter>;
+};
+
+/** What became of somebody's wait. */
+export type WaitingOutcome = "waiting" | "admitted" | "denied" | "expired" | "ended";
+
+/** Fields of `waiting_status`. */
+export type WaitingStatus = {
+  /** Which call. */
+  callId: CallId;
+  /** Where. */
+  chatId: ChatId;
+  /** What became of it. */
+  status: WaitingOutcome;
+  /** The tab that waits; an admitted one sends `join_call` now. */
+  device: string;
+  /** The moderator who decided, if one did. */
+  by: User | null;
+  /** RFC 3339. */
+  timestamp: string;
 };
 
 /** Answer to `hello`. Then come either `replay` events, or one `snapshot` event. */
