@@ -22,3 +22,4 @@ pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, 
 pub use sfu_core::shard::{Counters, Drop, PauseReason};
 pub use sfu_core::transport::IceCredentials;
 pub use sfu_core::types::Source;
+pub use socket::SocketCounters;

@@ -7,6 +7,8 @@ use sfu_core::transport::IceCredentials;
 use sfu_core::types::Source;
 use tokio::sync::oneshot;
 
+use crate::socket::SocketCounters;
+
 /// A participant's place: room and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seat {
@@ -119,12 +121,8 @@ pub struct ShardSnapshot {
     pub counters: Counters,
     /// Participants now.
     pub participants: usize,
-    /// Datagrams that the socket did not take.
-    pub send_failed: u64,
-    /// Datagrams received, whatever they were.
-    pub datagrams: u64,
-    /// Datagrams sent.
-    pub sent: u64,
+    /// What the sockets have done.
+    pub sockets: SocketCounters,
 }
 
 /// What the handle tells a shard.

@@ -1,34 +1,52 @@
 //! The UDP sockets of one shard.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use sfu_core::forward::{Arena, PacketBuffer};
+use sfu_core::forward::Arena;
 use sfu_core::types::Path;
+use smallvec::SmallVec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{MediaConfig, StartError};
-use crate::sys::{self, BATCH, Outbound};
+use crate::sys::{self, Inbox, MAX_RUN, MAX_RUN_BYTES, RECEIVE_BATCH, Run, SEND_BATCH, SEND_DATAGRAMS};
 
 /// Socket buffers asked for, in bytes; the kernel may give less (`net.core.rmem_max`). A key frame to 100 viewers is 8 MB.
 const SOCKET_BUFFER: usize = 8 << 20;
 /// Addresses named in an answer at most.
 const MAX_CANDIDATES: usize = 8;
 
+/// Longest wait for room in a full send buffer, once a flush.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 struct Bound {
     socket: Socket,
     address: SocketAddr,
+    /// Whether the kernel takes runs as one message: not known before the first one.
+    segments: Option<bool>,
+}
+
+/// What the sockets of a shard have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketCounters {
+    /// Datagrams received, whatever they were.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams that the kernel did not take: its buffer was full, or it knows no way there.
+    pub send_failed: u64,
+    /// Messages that the datagrams were sent in: fewer than `sent` where several went as one.
+    pub messages: u64,
+    /// Messages of several datagrams that the kernel refused; they were sent one by one.
+    pub runs_refused: u64,
 }
 
 /// All sockets of a shard.
 pub(crate) struct Sockets {
     bound: Vec<Bound>,
-    /// Datagrams that were not sent.
-    pub(crate) failed: u64,
-    /// Datagrams sent.
-    pub(crate) sent: u64,
+    pub(crate) counters: SocketCounters,
 }
 
 impl Sockets {
@@ -44,8 +62,7 @@ impl Sockets {
         }
         Ok(Self {
             bound,
-            failed: 0,
-            sent: 0,
+            counters: SocketCounters::default(),
         })
     }
 
@@ -59,9 +76,15 @@ impl Sockets {
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         sys::ask_for_local_addresses(&socket, address.is_ipv6())?;
+        // A kernel that does not know it hands every datagram over alone.
+        let _ = sys::allow_merged(&socket);
         socket.bind(&address.into())?;
         let address = socket.local_addr()?.as_socket().unwrap_or(address);
-        Ok(Bound { socket, address })
+        Ok(Bound {
+            socket,
+            address,
+            segments: None,
+        })
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
@@ -104,92 +127,182 @@ impl Sockets {
         found
     }
 
-    /// Takes one batch from every socket; the result says whether more may be waiting.
-    pub(crate) fn receive(
-        &mut self,
-        buffers: &mut [PacketBuffer],
-        mut found: impl FnMut(Path, &mut PacketBuffer),
-    ) -> bool {
-        let mut more = false;
-        for bound in &self.bound {
-            let address = bound.address;
-            let result = sys::receive(&bound.socket, buffers, |remote, local, buffer| {
-                let local = SocketAddr::new(local.unwrap_or(address.ip()), address.port());
-                found(Path::Udp { local, remote }, buffer);
-            });
-            // Errors on a UDP socket are old news of unreachable peers, or "nothing there".
-            more |= result.is_ok_and(|count| count == buffers.len());
-        }
-        more
+    /// Number of sockets.
+    pub(crate) fn len(&self) -> usize {
+        self.bound.len()
+    }
+
+    /// Takes one batch from a socket; the result says whether more may be waiting. The datagrams are in `inbox`.
+    pub(crate) fn receive(&self, socket: usize, inbox: &mut Inbox) -> bool {
+        let Some(bound) = self.bound.get(socket) else {
+            return false;
+        };
+        // Errors on a UDP socket are old news of unreachable peers, or "nothing there".
+        inbox.fill(&bound.socket).is_ok_and(|count| count == RECEIVE_BATCH)
+    }
+
+    /// The path of a datagram from this socket.
+    pub(crate) fn path(&self, socket: usize, remote: SocketAddr, local: Option<IpAddr>) -> Option<Path> {
+        let own = self.bound.get(socket)?.address;
+        let local = SocketAddr::new(local.unwrap_or(own.ip()), own.port());
+        Some(Path::Udp { local, remote })
     }
 
     /// Sends what waits in the arena and empties it.
     pub(crate) fn flush(&mut self, arena: &mut Arena) {
-        let mut batch: [Option<Outbound<'_>>; BATCH] = [None; BATCH];
-        let mut filled = 0;
-        let mut current = 0;
-        for (path, datagram) in arena.iter() {
+        let mut batch = Batch::new();
+        for (path, datagrams) in arena.destinations() {
             let Path::Udp { local, remote } = path else { continue };
             let Some(socket) = self.bound.iter().position(|bound| serves(bound.address, local)) else {
                 continue;
             };
-            if filled == BATCH || (filled > 0 && socket != current) {
-                let (sent, failed) = send_all(&self.bound[current], &batch[..filled]);
-                self.sent += sent;
-                self.failed += failed;
-                filled = 0;
+            if batch.socket != socket {
+                self.send(&mut batch);
+                batch.socket = socket;
             }
-            current = socket;
-            batch[filled] = Some(Outbound {
-                local: local.ip(),
-                remote,
-                datagram,
-            });
-            filled += 1;
+            let merge = self.bound[socket].segments != Some(false);
+            let mut run = Open::default();
+            for datagram in datagrams {
+                if batch.datagrams == SEND_DATAGRAMS
+                    || (batch.runs.len() == SEND_BATCH && !(merge && run.takes(datagram)))
+                {
+                    self.send(&mut batch);
+                    run = Open::default();
+                }
+                batch.add(&mut run, datagram, local.ip(), remote, merge);
+            }
         }
-        if filled > 0 {
-            let (sent, failed) = send_all(&self.bound[current], &batch[..filled]);
-            self.sent += sent;
-            self.failed += failed;
-        }
+        self.send(&mut batch);
         arena.clear();
+    }
+
+    fn send(&mut self, batch: &mut Batch<'_>) {
+        if let Some(bound) = self.bound.get_mut(batch.socket) {
+            bound.send(&batch.runs, &batch.slices[..batch.datagrams], &mut self.counters);
+        }
+        batch.clear();
+    }
+}
+
+/// What one system call sends.
+struct Batch<'a> {
+    socket: usize,
+    slices: [IoSlice<'a>; SEND_DATAGRAMS],
+    datagrams: usize,
+    runs: SmallVec<[Run; SEND_BATCH]>,
+}
+
+/// The run that the next datagram to the same address may join.
+#[derive(Default)]
+struct Open {
+    size: usize,
+    bytes: usize,
+    count: usize,
+}
+
+impl Open {
+    /// A run ends with a datagram that is shorter than the others.
+    fn takes(&self, datagram: &[u8]) -> bool {
+        self.count > 0
+            && self.count < MAX_RUN
+            && datagram.len() <= self.size
+            && self.bytes == self.size * self.count
+            && self.bytes + datagram.len() <= MAX_RUN_BYTES
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn new() -> Self {
+        Self {
+            socket: 0,
+            slices: [IoSlice::new(&[]); SEND_DATAGRAMS],
+            datagrams: 0,
+            runs: SmallVec::new(),
+        }
+    }
+
+    fn add(&mut self, open: &mut Open, datagram: &'a [u8], local: IpAddr, remote: SocketAddr, merge: bool) {
+        let at = self.datagrams;
+        self.slices[at] = IoSlice::new(datagram);
+        self.datagrams += 1;
+        if merge
+            && open.takes(datagram)
+            && let Some(run) = self.runs.last_mut()
+        {
+            run.datagrams.end += 1;
+            open.bytes += datagram.len();
+            open.count += 1;
+            return;
+        }
+        *open = Open {
+            size: datagram.len(),
+            bytes: datagram.len(),
+            count: 1,
+        };
+        let datagrams = at..at + 1;
+        self.runs.push(Run {
+            local,
+            remote,
+            datagrams,
+        });
+    }
+
+    fn clear(&mut self) {
+        self.datagrams = 0;
+        self.runs.clear();
+    }
+}
+
+impl Bound {
+    /// Sends all runs; what the kernel refuses is skipped and counted.
+    fn send(&mut self, runs: &[Run], datagrams: &[IoSlice<'_>], counters: &mut SocketCounters) {
+        let (mut at, mut waited) = (0, false);
+        while let Some(first) = runs.get(at) {
+            match sys::send(&self.socket, self.address.is_ipv6(), &runs[at..], datagrams) {
+                Ok(count) => {
+                    let taken = &runs[at..(at + count.max(1)).min(runs.len())];
+                    counters.messages += taken.len() as u64;
+                    counters.sent += taken.iter().map(|run| run.datagrams.len() as u64).sum::<u64>();
+                    if taken.iter().any(|run| run.datagrams.len() > 1) {
+                        self.segments = Some(true);
+                    }
+                    at += taken.len();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !waited => {
+                    // The send buffer is full: a moment's patience, once; after that it is congestion.
+                    sys::wait(&mut [sys::writable(self.socket.as_raw_fd())], PATIENCE);
+                    waited = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    at += 1;
+                    if first.datagrams.len() == 1 || error.kind() == io::ErrorKind::WouldBlock {
+                        counters.send_failed += first.datagrams.len() as u64;
+                        continue;
+                    }
+                    // EIO: this device cannot; EINVAL before any success: this kernel cannot. Otherwise it is about this one
+                    // run (a path with a small MTU), and the datagrams may go alone.
+                    counters.runs_refused += 1;
+                    match error.raw_os_error() {
+                        Some(libc::EIO) => self.segments = Some(false),
+                        Some(libc::EINVAL) if self.segments.is_none() => self.segments = Some(false),
+                        _ => {}
+                    }
+                    let single = first.datagrams.clone().map(|n| Run {
+                        datagrams: n..n + 1,
+                        ..*first
+                    });
+                    let single: SmallVec<[Run; MAX_RUN]> = single.collect();
+                    self.send(&single, datagrams, counters);
+                }
+            }
+        }
     }
 }
 
 fn serves(bound: SocketAddr, local: SocketAddr) -> bool {
     bound == local
         || (bound.port() == local.port() && bound.ip().is_unspecified() && (bound.is_ipv6() || local.is_ipv4()))
-}
-
-/// Sends a batch; a datagram that the kernel refuses is skipped. Returns (sent, not sent).
-fn send_all(bound: &Bound, batch: &[Option<Outbound<'_>>]) -> (u64, u64) {
-    let mut list = [Outbound {
-        local: bound.address.ip(),
-        remote: bound.address,
-        datagram: &[],
-    }; BATCH];
-    let mut count = 0;
-    for out in batch.iter().flatten() {
-        list[count] = *out;
-        count += 1;
-    }
-    let (mut at, mut failed, mut waited) = (0, 0, false);
-    while at < count {
-        match sys::send(&bound.socket, bound.address.is_ipv6(), &list[at..count]) {
-            Ok(sent) => at += sent.max(1),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !waited => {
-                // The send buffer is full: a moment's patience, once; after that it is congestion.
-                sys::wait(&[bound.socket.as_raw_fd()], true, Some(Duration::from_millis(1)));
-                waited = true;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => {
-                failed += 1;
-                at += 1;
-            }
-        }
-    }
-    (count as u64 - failed, failed)
 }
 
 #[cfg(test)]
@@ -233,5 +346,74 @@ mod tests {
         .err()
         .unwrap();
         assert!(error.to_string().contains(&port), "{error}");
+    }
+
+    /// Sends datagrams of these sizes to one address.
+    fn flush(sockets: &mut Sockets, to: &std::net::UdpSocket, sizes: &[usize]) {
+        let path = sockets.path(0, to.local_addr().unwrap(), None).unwrap();
+        let (mut arena, mut route) = (Arena::default(), sfu_core::forward::Route::default());
+        for size in sizes {
+            arena.reserve(*size).unwrap().fill(7);
+            arena.commit(&mut route, path, *size);
+        }
+        sockets.flush(&mut arena);
+        assert!(arena.is_empty());
+    }
+
+    /// The same; returns the sizes that came, in their order.
+    fn flushed(sockets: &mut Sockets, sizes: &[usize]) -> Vec<usize> {
+        let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        flush(sockets, &client, sizes);
+        let mut out = [0; 2_048];
+        sizes.iter().map(|_| client.recv(&mut out).unwrap()).collect()
+    }
+
+    fn local() -> Sockets {
+        let listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let config = MediaConfig {
+            listen,
+            ..Default::default()
+        };
+        Sockets::open(&config, 0).unwrap()
+    }
+
+    #[test]
+    fn datagrams_of_one_size_go_as_one_message_and_a_shorter_one_ends_the_run() {
+        let mut sockets = local();
+        let sizes = [100, 100, 100, 60, 100, 100, 200, 200, 50, 50];
+        assert_eq!(flushed(&mut sockets, &sizes), sizes);
+        // 100 100 100 60 | 100 100 | 200 200 50 | 50
+        assert_eq!((sockets.counters.sent, sockets.counters.messages), (10, 4));
+        // More than a socket buffer holds, so nobody reads them.
+        flush(
+            &mut sockets,
+            &std::net::UdpSocket::bind("127.0.0.1:0").unwrap(),
+            &[1_200; 700],
+        );
+        // 54 of them are all that one IP packet holds; one system call takes 512 datagrams.
+        assert_eq!(sockets.counters.sent, 710);
+        assert_eq!(sockets.counters.messages, 4 + 10 + 4);
+        assert_eq!((sockets.counters.send_failed, sockets.counters.runs_refused), (0, 0));
+    }
+
+    #[test]
+    fn where_the_kernel_refuses_runs_every_datagram_goes_alone() {
+        let mut sockets = local();
+        sys::refuse_runs(&sockets.bound[0].socket);
+        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
+        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
+        let counters = sockets.counters;
+        assert_eq!((counters.sent, counters.messages, counters.runs_refused), (10, 10, 1));
+    }
+
+    #[test]
+    fn a_path_that_takes_no_runs_does_not_end_them_for_the_others() {
+        let mut sockets = local();
+        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
+        sys::refuse_runs(&sockets.bound[0].socket);
+        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
+        assert_eq!(sockets.counters.runs_refused, 1);
+        assert_eq!(sockets.bound[0].segments, Some(true));
     }
 }

@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sfu_core::forward::PacketBuffer;
 use sfu_core::room;
 use sfu_core::sdp::CodecPolicy;
 use sfu_core::shard::{self, Event, OfferError, Shard, ShardConfig};
@@ -19,7 +17,7 @@ use crate::config::{MediaConfig, StartError};
 use crate::messages::{Binding, Command, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
 use crate::names::Names;
 use crate::socket::Sockets;
-use crate::sys::{self, BATCH, Waker};
+use crate::sys::{self, Inbox, Waker};
 
 /// Commands taken between two packet batches, so that a crowd of joins does not hold the packets up.
 const COMMANDS_PER_TURN: usize = 8;
@@ -51,7 +49,8 @@ struct Worker {
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<MediaEvent>,
     waker: Waker,
-    datagrams: u64,
+    /// Commands were left in the queue.
+    commands_left: bool,
 }
 
 pub(crate) fn start(
@@ -78,7 +77,7 @@ pub(crate) fn start(
         commands,
         events,
         waker: waker.clone(),
-        datagrams: 0,
+        commands_left: false,
     };
     let thread = std::thread::Builder::new()
         .name(format!("media-{number}"))
@@ -92,44 +91,47 @@ pub(crate) fn start(
 
 impl Worker {
     fn run(&mut self) {
-        let mut buffers: Vec<PacketBuffer> = (0..BATCH).map(|_| PacketBuffer::default()).collect();
-        let descriptors: Vec<RawFd> = self.sockets.descriptors().chain([self.waker.descriptor()]).collect();
+        let mut inbox = Inbox::new();
+        let mut waits: Vec<_> = self.sockets.descriptors().map(sys::readable).collect();
+        waits.push(sys::readable(self.waker.descriptor()));
         let mut busy = false;
         while !self.waker.stopped() {
+            let mut woken = false;
             if !busy {
                 let deadline = self.shard.next_deadline();
                 let sleep = deadline.map_or(MAX_SLEEP, |at| at.saturating_duration_since(Instant::now()));
-                sys::wait(&descriptors, false, Some(sleep.min(MAX_SLEEP)));
+                sys::wait(&mut waits, sleep.min(MAX_SLEEP));
+                woken = waits.last().is_some_and(|waker| waker.revents != 0);
             }
-            busy = self.receive(&mut buffers);
+            busy = self.receive(&mut inbox);
             let now = Instant::now();
             if self.shard.next_deadline().is_some_and(|at| at <= now) {
                 self.guarded(|worker| worker.shard.handle_timeout(now));
             }
-            busy |= self.take_commands();
+            busy |= self.take_commands(woken);
             self.hand_over_events();
             self.sockets.flush(self.shard.outgoing());
         }
         self.goodbye();
     }
 
-    fn receive(&mut self, buffers: &mut [PacketBuffer]) -> bool {
-        let Self {
-            shard,
-            sockets,
-            datagrams,
-            ..
-        } = self;
+    /// Takes a batch from every socket; whether more may be waiting.
+    fn receive(&mut self, inbox: &mut Inbox) -> bool {
+        let Self { shard, sockets, .. } = self;
         let now = Instant::now();
-        let mut failed = false;
-        // The socket is borrowed while it hands datagrams over, so what they cause to be sent waits in the arena; a batch
-        // of 64 to 100 viewers is 8 MB, half of what it holds.
-        let more = sockets.receive(buffers, |path, buffer| {
-            *datagrams += 1;
-            failed |= contained(shard, |shard| shard.handle_datagram(now, path, buffer)).is_none();
-        });
-        if self.shard.outgoing().len() >= FLUSH_BYTES {
-            self.sockets.flush(self.shard.outgoing());
+        let (mut failed, mut more) = (false, false);
+        for socket in 0..sockets.len() {
+            more |= sockets.receive(socket, inbox);
+            inbox.each(|remote, local, buffer| {
+                let Some(path) = sockets.path(socket, remote, local) else {
+                    return;
+                };
+                sockets.counters.received += 1;
+                failed |= contained(shard, |shard| shard.handle_datagram(now, path, buffer)).is_none();
+                if shard.outgoing().len() >= FLUSH_BYTES {
+                    sockets.flush(shard.outgoing());
+                }
+            });
         }
         if failed {
             self.after_failure();
@@ -155,15 +157,20 @@ impl Worker {
         tracing::error!("a defect in the media plane ended a room; its transports are gone");
     }
 
-    fn take_commands(&mut self) -> bool {
-        self.waker.clear();
+    /// Whether more commands are waiting.
+    fn take_commands(&mut self, woken: bool) -> bool {
+        if !self.waker.take(woken) && !self.commands_left {
+            return false;
+        }
+        self.commands_left = true;
         for _ in 0..COMMANDS_PER_TURN {
             let Ok(command) = self.commands.try_recv() else {
-                return false;
+                self.commands_left = false;
+                break;
             };
             self.guarded(|worker| worker.command(command));
         }
-        true
+        self.commands_left
     }
 
     fn command(&mut self, command: Command) {
@@ -196,9 +203,7 @@ impl Worker {
                 drop(reply.send(ShardSnapshot {
                     counters: self.shard.counters().clone(),
                     participants: self.shard.participants(),
-                    send_failed: self.sockets.failed,
-                    datagrams: self.datagrams,
-                    sent: self.sockets.sent,
+                    sockets: self.sockets.counters,
                 }));
             }
             Command::Stop => self.waker.stop(),

@@ -8,7 +8,7 @@ mod receiver;
 mod slab;
 mod slot;
 
-pub use arena::Arena;
+pub use arena::{Arena, Route};
 pub use clock::{MediaClock, ShardClock};
 pub use gaps::Gaps;
 pub use receiver::{Arrival, KEY_FRAME_INTERVAL, Receiver};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::member::Viewer;
 use super::{Counters, Drop, Shard};
-use crate::forward::{Arena, GROWTH, Meta, Outgoing, PacketKey, ShardClock, Slab};
+use crate::forward::{Arena, GROWTH, Meta, Outgoing, PacketKey, Route, ShardClock, Slab};
 use crate::transport::{MAX_SEAL_OVERHEAD, Transport};
 use crate::types::Path;
 
@@ -179,6 +179,7 @@ impl Shard {
         Some(WayOut {
             slot: &mut member.slots.get_mut(usize::from(viewer.slot))?.out,
             path,
+            route: &mut member.route,
             transport: &mut member.transport,
             round_trip: member.round_trip,
             retransmission_budget: &mut member.retransmission_budget,
@@ -194,6 +195,7 @@ impl Shard {
 struct WayOut<'a> {
     slot: &'a mut Outgoing,
     path: Path,
+    route: &'a mut Route,
     transport: &'a mut Transport,
     round_trip: Duration,
     retransmission_budget: &'a mut usize,
@@ -222,7 +224,7 @@ impl WayOut<'_> {
         };
         match self.transport.seal_rtp(room, len, index) {
             Ok(sealed) => {
-                self.arena.commit(self.path, sealed);
+                self.arena.commit(self.route, self.path, sealed);
                 true
             }
             Err(_) => {

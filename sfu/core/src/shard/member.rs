@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::bindings::Binding;
 use crate::audio::Level;
-use crate::forward::{Outgoing, Receiver};
+use crate::forward::{Outgoing, Receiver, Route};
 use crate::room::{Intent, LayerView, SlotPolicy};
 use crate::rtcp::Arrivals;
 use crate::sdp::{Codec, ExtensionIds};
@@ -33,6 +33,8 @@ pub(super) struct Member {
     pub remote_ice: IceCredentials,
     pub session: (u64, u64),
     pub connected: bool,
+    /// Where their packets stand in the arena.
+    pub route: Route,
     pub paths: SmallVec<[Path; MAX_PATHS]>,
     /// Our SSRC in reports about what they send.
     pub ssrc: u32,

@@ -123,6 +123,7 @@ impl Shard {
             remote_ice: offer.ice.clone(),
             session,
             connected: false,
+            route: Default::default(),
             paths: SmallVec::new(),
             ssrc,
             extensions: Default::default(),

@@ -236,7 +236,7 @@ impl Shard {
         write(&mut compound);
         let len = compound.len();
         match member.transport.seal_rtcp(out, len) {
-            Ok(sealed) => arena.commit(path, sealed),
+            Ok(sealed) => arena.commit(&mut member.route, path, sealed),
             Err(_) => counters.drop(Drop::Seal),
         }
     }
