@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sfu::Handle;
 use signaling::ids::{CallId, UserId};
 use signaling::media::{IceCredentials, MediaError, MediaEvent, MediaOfferRequest, MediaPlane, MediaSeat, SlotPolicy};
-use signaling::protocol::{Binding, Intent, MediaSource, PauseReason};
+use signaling::protocol::{Binding, Intent, MediaSource, PauseReason, VideoCodec};
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
@@ -18,6 +18,7 @@ const EVENTS: usize = 256;
 /// The media plane of this process.
 pub(crate) struct Plane {
     handle: Handle,
+    video_codecs: Vec<VideoCodec>,
 }
 
 /// Starts it.
@@ -25,11 +26,16 @@ pub(crate) fn start(config: &Media) -> Result<Arc<Plane>, Failure> {
     let handle = sfu::start(&sfu::MediaConfig {
         listen: vec![config.listen],
         advertise: config.advertise.clone(),
+        codecs: codecs(config),
+        speakers: config.speakers.into(),
         ..sfu::MediaConfig::default()
     })
     .map_err(|e| format!("media.listen: {e}"))?;
     tracing::info!(addresses = ?handle.addresses(), "media listens");
-    Ok(Arc::new(Plane { handle }))
+    Ok(Arc::new(Plane {
+        handle,
+        video_codecs: config.video_codecs.clone(),
+    }))
 }
 
 impl Plane {
@@ -80,6 +86,8 @@ impl MediaPlane for Plane {
             participant: i.participant.0,
             source: to_source(i.source),
             height: i.height,
+            fps: i.fps,
+            priority: i.priority,
         };
         self.handle
             .intents(&outside(seat), intents.into_iter().map(intent).collect())
@@ -97,6 +105,10 @@ impl MediaPlane for Plane {
 
     fn close_room(&self, room: &CallId) {
         self.handle.close_room(room.as_str());
+    }
+
+    fn video_codecs(&self) -> Vec<VideoCodec> {
+        self.video_codecs.clone()
     }
 
     fn alive(&self) -> bool {
@@ -129,7 +141,10 @@ fn translated(event: sfu::MediaEvent) -> MediaEvent {
         sfu::MediaEvent::Speakers(room, people) => {
             MediaEvent::Speakers(CallId(room), people.into_iter().map(UserId).collect())
         }
-        sfu::MediaEvent::Layers(seat, source, active) => MediaEvent::Layers(inside(seat), from_source(source), active),
+        sfu::MediaEvent::Layers(seat, source, active, codec) => {
+            let codec = codec.and_then(from_codec);
+            MediaEvent::Layers(inside(seat), from_source(source), active, codec)
+        }
         sfu::MediaEvent::RoomFailed(room) => MediaEvent::RoomFailed(CallId(room)),
     }
 }
@@ -179,6 +194,34 @@ fn from_source(source: sfu::Source) -> MediaSource {
         sfu::Source::Camera => MediaSource::Camera,
         sfu::Source::Screen => MediaSource::Screen,
         sfu::Source::ScreenAudio => MediaSource::ScreenAudio,
+    }
+}
+
+/// The policy of the options. What `video_codecs` leaves out nobody uses.
+fn codecs(config: &Media) -> sfu::CodecPolicy {
+    let mut audio = vec![sfu::CodecKind::Opus];
+    if config.audio_redundancy {
+        audio.insert(0, sfu::CodecKind::Red);
+    }
+    let video = config.video_codecs.iter().map(|codec| match codec {
+        VideoCodec::Vp8 => sfu::CodecKind::Vp8,
+        VideoCodec::Vp9 => sfu::CodecKind::Vp9,
+        VideoCodec::H264 => sfu::CodecKind::H264,
+        VideoCodec::Av1 => sfu::CodecKind::Av1,
+    });
+    sfu::CodecPolicy {
+        audio,
+        video: video.collect(),
+    }
+}
+
+fn from_codec(codec: sfu::CodecKind) -> Option<VideoCodec> {
+    match codec {
+        sfu::CodecKind::Vp8 => Some(VideoCodec::Vp8),
+        sfu::CodecKind::Vp9 => Some(VideoCodec::Vp9),
+        sfu::CodecKind::H264 => Some(VideoCodec::H264),
+        sfu::CodecKind::Av1 => Some(VideoCodec::Av1),
+        sfu::CodecKind::Opus | sfu::CodecKind::Red => None,
     }
 }
 

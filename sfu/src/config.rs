@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use sfu_core::sdp::{CodecKind, CodecPolicy};
 use sfu_core::transport::IdentityError;
 
 /// Configuration of the media plane.
@@ -16,6 +17,10 @@ pub struct MediaConfig {
     pub shards: u8,
     /// Node number in user fragments.
     pub node: u16,
+    /// Codecs that rooms use, the preferred first.
+    pub codecs: CodecPolicy,
+    /// How many microphones each room forwards: the loudest.
+    pub speakers: usize,
 }
 
 impl Default for MediaConfig {
@@ -25,6 +30,12 @@ impl Default for MediaConfig {
             advertise: Vec::new(),
             shards: 1,
             node: 0,
+            codecs: CodecPolicy {
+                // Redundant audio where both sides know it: Chromium does, Firefox gets it without the redundancy.
+                audio: vec![CodecKind::Red, CodecKind::Opus],
+                video: vec![CodecKind::Vp8],
+            },
+            speakers: 5,
         }
     }
 }

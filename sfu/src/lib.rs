@@ -19,6 +19,7 @@ mod worker;
 pub use config::{MediaConfig, StartError};
 pub use handle::{Handle, start};
 pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
+pub use sfu_core::sdp::{CodecKind, CodecPolicy};
 pub use sfu_core::shard::{Counters, Drop, PauseReason};
 pub use sfu_core::transport::IceCredentials;
 pub use sfu_core::types::Source;

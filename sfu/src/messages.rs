@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sfu_core::sdp::CodecKind;
 use sfu_core::shard::{Counters, PauseReason};
 use sfu_core::transport::IceCredentials;
 use sfu_core::types::Source;
@@ -57,6 +58,10 @@ pub struct Intent {
     pub source: Source,
     /// Height of the tile in device pixels; 0: nothing for now.
     pub height: u32,
+    /// Frames a second wanted; 0: as sent.
+    pub fps: u32,
+    /// Higher goes first when there is not room for all.
+    pub priority: u32,
 }
 
 /// Why the media plane refused.
@@ -108,8 +113,8 @@ pub enum MediaEvent {
     Bindings(Seat, Vec<Binding>),
     /// Who speaks in the room, loudest first.
     Speakers(String, Vec<String>),
-    /// Which simulcast layers of this source somebody watches, smallest first.
-    Layers(Seat, Source, Vec<bool>),
+    /// What a publisher should send of a source: by layer, smallest first, whether somebody watches it, and the codec.
+    Layers(Seat, Source, Vec<bool>, Option<CodecKind>),
     /// A defect ended the room; its participants have no transport any more.
     RoomFailed(String),
 }

@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sfu_core::room;
-use sfu_core::sdp::CodecPolicy;
 use sfu_core::shard::{self, Event, OfferError, Shard, ShardConfig};
 use sfu_core::transport::Identity;
 use sfu_core::types::{ParticipantId, Random};
@@ -66,7 +65,8 @@ pub(crate) fn start(
         node: config.node,
         shard: number,
         candidates: sockets.candidates(&config.advertise),
-        codecs: CodecPolicy::default(),
+        codecs: config.codecs.clone(),
+        speakers: config.speakers,
     };
     let shard = Shard::new(shard_config, Identity::generate()?, Box::new(OsRandom), Instant::now());
     let mut worker = Worker {
@@ -275,6 +275,8 @@ impl Worker {
                 participant,
                 source: intent.source,
                 height: intent.height,
+                fps: intent.fps,
+                priority: intent.priority,
             });
         }
         if self.shard.intents(now, viewer, numbered) {
@@ -354,7 +356,12 @@ impl Worker {
                 let speakers = ids.into_iter().filter_map(|id| Some(seat(id)?.participant));
                 MediaEvent::Speakers(room, speakers.collect())
             }
-            Event::Layers(id, source, active) => MediaEvent::Layers(seat(id)?, source, active),
+            Event::Layers {
+                participant,
+                source,
+                active,
+                codec,
+            } => MediaEvent::Layers(seat(participant)?, source, active, codec),
             Event::RoomFailed(room) => MediaEvent::RoomFailed(self.names.room_name(room)?.to_owned()),
         })
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::ids::{CallId, UserId};
-use crate::protocol::{Binding, Intent, MediaSource};
+use crate::protocol::{Binding, Intent, MediaSource, VideoCodec};
 
 /// A participant's place in the media plane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,10 +94,10 @@ pub enum MediaEvent {
     Closed(MediaSeat),
     /// What each of this participant's slots carries now.
     Bindings(MediaSeat, Vec<Binding>),
-    /// Who speaks in the room, loudest first.
+    /// Who speaks in the room, the dominant speaker first.
     Speakers(CallId, Vec<UserId>),
-    /// Which simulcast layers of this publisher's source somebody watches.
-    Layers(MediaSeat, MediaSource, Vec<bool>),
+    /// What this publisher should send of a source: which layers somebody watches, and the codec.
+    Layers(MediaSeat, MediaSource, Vec<bool>, Option<VideoCodec>),
     /// The room ended by itself (a defect in it was contained); its participants have no transport any more.
     RoomFailed(CallId),
 }
@@ -117,6 +117,10 @@ pub trait MediaPlane: Send + Sync + 'static {
     fn leave(&self, seat: &MediaSeat);
     /// Ends the room and every transport in it.
     fn close_room(&self, room: &CallId);
+    /// Codecs that a call's video may use, the preferred first; `welcome` says so.
+    fn video_codecs(&self) -> Vec<VideoCodec> {
+        vec![VideoCodec::Vp8]
+    }
     /// Whether its threads run; `/readyz` says so.
     fn alive(&self) -> bool {
         true

@@ -155,6 +155,7 @@ mod tests {
     fn every_option_has_a_variable_that_is_read_as_its_type() {
         let environment = [
             ("RINGHALL_MEDIA_ADVERTISE", "192.0.2.1, 2001:db8::1"),
+            ("RINGHALL_MEDIA_VIDEO_CODECS", "av1,vp8"),
             ("RINGHALL_CALLS_RING_MS", "1500"),
             ("RINGHALL_CALLS_END_WHEN_INITIATOR_LOST", "true"),
             ("RINGHALL_AUTH_SECRET", "01234567890123456789012345678901"),
@@ -162,6 +163,7 @@ mod tests {
         ];
         let config = with("", &environment, &[]).unwrap();
         assert_eq!(config.media.advertise.len(), 2);
+        assert_eq!(config.media.video_codecs.len(), 2);
         assert_eq!(config.calls.ring_ms, 1500);
         assert!(config.calls.end_when_initiator_lost);
         assert_eq!(
@@ -200,6 +202,12 @@ mod tests {
         );
         assert!(with("[auth]\nissuer = 'host'\nsecret = 'short'", &[], &[]).is_err());
         assert!(with("[http", &[], &[]).is_err());
+        let codec = with("[media]\nvideo_codecs = ['vp7']", &[], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(codec.contains("vp7") && codec.contains("vp8"), "{codec}");
+        let none = with("[media]\nvideo_codecs = []", &[], &[]).unwrap_err().to_string();
+        assert!(none.contains("video_codecs"), "{none}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use signaling::calls::CallConfig;
+use signaling::protocol::VideoCodec;
 use signaling::ws::SocketConfig;
 
 use super::ConfigError;
@@ -68,6 +69,12 @@ pub(crate) struct Media {
     pub(crate) listen: SocketAddr,
     /// Addresses for ICE candidates; empty: those of every interface.
     pub(crate) advertise: Vec<IpAddr>,
+    /// Codecs for video, the preferred first. A call uses the first that everybody in it can decode.
+    pub(crate) video_codecs: Vec<VideoCodec>,
+    /// Whether audio packets repeat the one before them (RFC 2198), for browsers that know how.
+    pub(crate) audio_redundancy: bool,
+    /// How many microphones of a call are forwarded: the loudest.
+    pub(crate) speakers: u8,
 }
 
 /// Who may sign in.
@@ -124,6 +131,9 @@ impl Default for Media {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7882)),
             advertise: Vec::new(),
+            video_codecs: vec![VideoCodec::Vp8],
+            audio_redundancy: true,
+            speakers: 5,
         }
     }
 }
@@ -152,6 +162,12 @@ impl Config {
     /// Refuses what fits the types but makes no sense.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let no = |text: &str| Err(ConfigError::Value(text.to_owned()));
+        if self.media.video_codecs.is_empty() {
+            return no("media.video_codecs is empty: name at least \"vp8\", which every browser has");
+        }
+        if !(1..=50).contains(&self.media.speakers) {
+            return no("media.speakers must be 1 to 50");
+        }
         if self.auth.issuer.is_empty() != self.auth.secret.is_empty() {
             return no("auth.issuer and auth.secret belong together: set both or neither");
         }

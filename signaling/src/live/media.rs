@@ -61,11 +61,12 @@ async fn handle(app: &Arc<App>, event: MediaEvent) -> Result<(), ServiceError> {
                 seat.bindings = Some(event)
             });
         }
-        MediaEvent::Layers(seat, source, active) => {
+        MediaEvent::Layers(seat, source, active, codec) => {
             let body = RealtimeBody::Layers(Layers {
                 call_id: seat.room.clone(),
                 source,
                 active,
+                codec,
             });
             to_seat(app, &seat, Realtime::new(&body), |seat, event| {
                 seat.layers.insert(source, event);

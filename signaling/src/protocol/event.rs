@@ -63,7 +63,7 @@ pub enum RealtimeBody {
     CallUpdated(CallUpdated),
     /// Who speaks, loudest first; at most four times a second.
     Speakers(Speakers),
-    /// Publishers: which simulcast layers somebody watches.
+    /// Publishers: which layers somebody watches, and the codec to send.
     Layers(Layers),
     /// Presence of people who share a chat.
     Presence(UserPresence),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::{IceServer, User, WireError};
+use super::{IceServer, User, VideoCodec, WireError};
 use crate::ids::{CallId, CommandId, DeviceId, SessionId};
 
 /// From the client.
@@ -116,6 +116,9 @@ pub struct Limits {
     pub ring_ms: u32,
     /// Longest text message, in UTF-8 bytes.
     pub max_message_bytes: u32,
+    /// Codecs that a call's video may use, the preferred first.
+    #[serde(default)]
+    pub video_codecs: Vec<VideoCodec>,
 }
 
 /// Answer to a `req`: exactly one of `d` and `err`.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::MediaSource;
+use super::{MediaSource, VideoCodec};
 use crate::ids::{CallId, OfferId, UserId};
 
 /// Fields of `media_answer`: `sdp` for an offer, `ufrag` and `pwd` for an ICE restart.
@@ -72,7 +72,8 @@ pub enum PauseReason {
     NoMedia,
 }
 
-/// Fields of `layers`.
+/// Fields of `layers`: what a publisher should send of a source. Layers are simulcast streams, or the spatial layers of one
+/// stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Layers {
@@ -82,4 +83,8 @@ pub struct Layers {
     pub source: MediaSource,
     /// By layer, smallest first: whether to encode it.
     pub active: Vec<bool>,
+    /// The codec on which the room has agreed: one that everybody in it can decode. Absent: as negotiated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub codec: Option<VideoCodec>,
 }

@@ -79,7 +79,7 @@ pub struct CallUpdated {
 pub struct Speakers {
     /// Which call.
     pub call_id: CallId,
-    /// Loudest first; empty when nobody speaks.
+    /// The dominant speaker first; empty when nobody speaks.
     pub users: Vec<UserId>,
 }
 

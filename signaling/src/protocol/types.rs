@@ -127,6 +127,20 @@ pub enum MediaSource {
     ScreenAudio,
 }
 
+/// A codec for video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum VideoCodec {
+    /// VP8: every browser has it.
+    Vp8,
+    /// VP9.
+    Vp9,
+    /// H.264.
+    H264,
+    /// AV1.
+    Av1,
+}
+
 /// A person as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]

@@ -45,6 +45,7 @@ pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, Wire
             ring_max_members: config.ring_max_members,
             ring_ms: config.ring_ms,
             max_message_bytes: config.max_message_bytes,
+            video_codecs: app.media.video_codecs(),
         },
     }));
     session

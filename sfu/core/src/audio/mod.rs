@@ -1,6 +1,10 @@
 //! Who speaks: levels from RFC 6464, smoothed; the loudest few are forwarded, with hysteresis.
 
+mod dominant;
+
 use std::time::{Duration, Instant};
+
+pub use dominant::Dominant;
 
 /// A level this far (in dB) above the quietest chosen one takes its place; less does not, or two people of like loudness
 /// would take turns in one slot.
@@ -16,6 +20,10 @@ const SILENCE: f32 = -127.0;
 /// Quieter than this (dBov) makes no difference to an ear; digital silence (-127) between two words would otherwise pull a
 /// voice under [`SPEECH`] within a syllable.
 const FLOOR: f32 = -90.0;
+/// Louder than this (dBov) is as loud as can be: who claims more than any voice has gets no more than a voice.
+const CEILING: f32 = -20.0;
+/// What a microphone counts for that does not say its level (RFC 6464 was not agreed): more than silence, less than speech.
+const UNSAID: f32 = -55.0;
 
 /// One microphone's smoothed level.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,9 +32,11 @@ pub struct Level {
 }
 
 impl Level {
-    /// Notes the level byte of a packet: -dBov in the low seven bits. Returns whether a quiet one became speech.
-    pub fn packet(&mut self, byte: u8, now: Instant) -> bool {
-        let level = (-f32::from(byte & 0x7f)).max(FLOOR);
+    /// Notes a packet and its level byte: -dBov in the low seven bits. Returns whether a quiet one became speech.
+    pub fn packet(&mut self, byte: Option<u8>, now: Instant) -> bool {
+        let level = byte
+            .map_or(UNSAID, |byte| -f32::from(byte & 0x7f))
+            .clamp(FLOOR, CEILING);
         let (before, at) = self.smoothed.unwrap_or((SILENCE, now - Duration::from_millis(20)));
         let elapsed = now.saturating_duration_since(at).as_secs_f32();
         let constant = if level > before { ATTACK } else { RELEASE };
@@ -101,25 +111,39 @@ mod tests {
         let mut level = Level::default();
         let mut now = start;
         let mut onset = 0;
-        while !level.packet(30, now) {
+        while !level.packet(Some(30), now) {
             now += step;
             onset += 1;
             assert!(onset < 10);
         }
         for _ in 0..10 {
             now += step;
-            level.packet(30, now);
+            level.packet(Some(30), now);
         }
         for _ in 0..10 {
             now += step;
-            level.packet(127, now);
+            level.packet(Some(127), now);
         }
         assert!(level.speaks(now), "200 ms between words");
         assert!(!level.speaks(now + Duration::from_secs(1)), "muted");
         for _ in 0..100 {
             now += step;
-            level.packet(127, now);
+            level.packet(Some(127), now);
         }
         assert!(!level.speaks(now));
+    }
+
+    #[test]
+    fn a_lie_is_as_loud_as_a_voice_and_no_louder() {
+        let mut now = Instant::now();
+        let (mut liar, mut voice, mut mute) = (Level::default(), Level::default(), Level::default());
+        for _ in 0..50 {
+            now += Duration::from_millis(20);
+            liar.packet(Some(0), now);
+            voice.packet(Some(24), now);
+            mute.packet(None, now);
+        }
+        assert!(liar.at(now) < voice.at(now) + HYSTERESIS, "who is chosen stays chosen");
+        assert!(!mute.speaks(now) && mute.at(now) > FLOOR);
     }
 }

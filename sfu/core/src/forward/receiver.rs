@@ -172,6 +172,11 @@ impl Receiver {
             .is_some_and(|at| now.saturating_duration_since(at) < LIVE)
     }
 
+    /// How long ago the last packet came.
+    pub fn silent_for(&self, now: Instant) -> Option<Duration> {
+        self.last_arrival.map(|at| now.saturating_duration_since(at))
+    }
+
     /// Whether a packet ever came.
     pub fn started(&self) -> bool {
         self.started

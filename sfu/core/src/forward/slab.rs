@@ -1,7 +1,6 @@
 //! Received packets, kept where they were opened: the retransmission and key-frame cache of the shard.
 
-use crate::rtp::Header;
-use crate::rtp::vp8::Descriptor;
+use crate::rtp::{Frame, Header, Numbers, vp8, vp9};
 use crate::sdp::CodecKind;
 
 /// Bytes of a receive buffer; larger datagrams are cut by the socket, fail authentication and are dropped.
@@ -49,14 +48,58 @@ pub struct Meta {
     pub audio_level: Option<u8>,
     /// Video orientation byte, if it came with one.
     pub orientation: Option<u8>,
-    /// VP8 descriptor, if it is VP8 and has one.
-    pub vp8: Option<Descriptor>,
+    /// What it says of its frame.
+    pub frame: Frame,
+    /// What of the payload a viewer gets in another form.
+    pub payload: Payload,
+    /// Where the dependency descriptor lies in the packet, and its length.
+    pub dependency: Option<(u16, u8)>,
+}
+
+/// What of a payload a viewer gets in another form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Nothing.
+    Plain,
+    /// VP8's numbers.
+    Vp8(vp8::Descriptor),
+    /// VP9's numbers.
+    Vp9(vp9::Descriptor),
+    /// Redundant audio, whose newest block begins at this offset.
+    Red(u16),
 }
 
 impl Meta {
+    /// Of a packet of which nothing but the header is known.
+    pub fn new(header: Header, index: u64, codec: CodecKind) -> Self {
+        Self {
+            header,
+            index,
+            codec,
+            audio_level: None,
+            orientation: None,
+            frame: Frame::default(),
+            payload: Payload::Plain,
+            dependency: None,
+        }
+    }
+
     /// Whether a decoder can begin here.
     pub fn starts_key_frame(&self) -> bool {
-        self.vp8.is_some_and(|d| d.key_frame)
+        self.frame.key
+    }
+
+    /// The numbers that a viewer sees continued.
+    pub fn numbers(&self) -> Numbers {
+        let numbers = match self.payload {
+            Payload::Vp8(descriptor) => descriptor.numbers(),
+            Payload::Vp9(descriptor) => descriptor.numbers(),
+            Payload::Plain | Payload::Red(_) => Numbers::default(),
+        };
+        Numbers {
+            frame: self.frame.number.unwrap_or(0),
+            ..numbers
+        }
     }
 }
 
@@ -163,14 +206,7 @@ mod tests {
     fn meta() -> Meta {
         let packet = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
         let header = Header::parse(&packet).unwrap();
-        Meta {
-            header,
-            index: 1,
-            codec: CodecKind::Vp8,
-            audio_level: None,
-            orientation: None,
-            vp8: None,
-        }
+        Meta::new(header, 1, CodecKind::Vp8)
     }
 
     #[test]

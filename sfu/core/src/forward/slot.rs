@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::clock::ShardClock;
+use super::filter::Filter;
 use super::history::History;
-use super::slab::{Meta, PacketKey, Slab};
-use crate::rtp::vp8::{Newest, Offsets};
-use crate::rtp::{MAX_HEADER, OutExtensions, OutHeader, extend, write_header};
+use super::runs::Runs;
+use super::slab::{Meta, PacketKey, Payload, Slab};
+use crate::rtp::{MAX_HEADER, Newest, Numbers, OutExtensions, OutHeader, Target, extend, red, write_header};
 use crate::sdp::CodecKind;
 
 /// What a rewritten packet may be longer than the received one, with the original number of a retransmission.
@@ -25,8 +26,8 @@ pub struct SlotConfig {
     pub codecs: Box<[(CodecKind, u8, Option<u8>)]>,
     /// Media clock ticks per second.
     pub clock_rate: u32,
-    /// Ids of mid, audio level and orientation.
-    pub extensions: [Option<u8>; 3],
+    /// Ids of mid, audio level, orientation and dependency descriptor.
+    pub extensions: [Option<u8>; 4],
 }
 
 /// How one source's numbers become the slot's, from one source switch to the next.
@@ -34,10 +35,24 @@ pub struct SlotConfig {
 struct Segment {
     first_in: u64,
     first_out: u64,
-    offset: i64,
     timestamp: u32,
-    vp8: Offsets,
+    numbers: Numbers,
+    codec: CodecKind,
     csrc: u32,
+}
+
+/// Whether a slot takes a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It goes out.
+    Send,
+    /// It belongs to a layer that the viewer does not get.
+    LeftOut {
+        /// The layer that the viewer should get cannot be entered without a key frame.
+        needs_key_frame: bool,
+    },
+    /// The viewer has not negotiated its codec.
+    Undecodable,
 }
 
 /// A retransmission that is due.
@@ -59,7 +74,12 @@ pub struct Outgoing {
     next: u64,
     next_rtx: u64,
     base: u32,
-    newest_vp8: Newest,
+    newest_numbers: Newest,
+    newest_in: u64,
+    filter: Filter,
+    runs: Runs,
+    /// The picture that was left out last.
+    left_out: Option<u16>,
     newest_timestamp: Option<u32>,
     history: History,
     packets: u32,
@@ -77,7 +97,11 @@ impl Outgoing {
             next: u64::from(seed[0] as u16 & 0x7fff),
             next_rtx: u64::from((seed[0] >> 16) as u16 & 0x7fff),
             base: seed[1],
-            newest_vp8: Newest::new(seed[1] as u16),
+            newest_numbers: Newest::new(seed[1] as u16),
+            newest_in: 0,
+            filter: Filter::default(),
+            runs: Runs::default(),
+            left_out: None,
             newest_timestamp: None,
             history: History::new(),
             packets: 0,
@@ -110,31 +134,84 @@ impl Outgoing {
         self.segment = Some(Segment {
             first_in: first.index,
             first_out: self.next,
-            offset: self.next as i64 - first.index as i64,
             timestamp: start.wrapping_sub(first.header.timestamp),
-            vp8: first.vp8.map(|d| self.newest_vp8.enter(&d)).unwrap_or_default(),
+            numbers: self.newest_numbers.enter(first.numbers()),
+            codec: first.codec,
             csrc,
         });
+        self.newest_in = first.index.saturating_sub(1);
+        self.filter.restart();
+        self.runs.restart();
+        self.left_out = None;
         self.report_due = true;
+    }
+
+    /// Which layers of its stream the viewer should get, as soon as a frame allows it.
+    pub fn want(&mut self, target: Target) {
+        self.filter.want(target);
+    }
+
+    /// The layers that the viewer gets.
+    pub fn target(&self) -> Target {
+        self.filter.now()
+    }
+
+    /// Whether this packet begins with another codec than the one that the slot carries: it must be entered anew.
+    pub(crate) fn changes_codec(&self, meta: &Meta) -> bool {
+        meta.starts_key_frame() && self.segment.is_some_and(|segment| segment.codec != meta.codec)
+    }
+
+    /// Decides about a packet of the slot's source. Packets in order are judged by their layer; one that comes late has its
+    /// number reserved and fills its place.
+    pub(crate) fn admit(&mut self, meta: &Meta) -> Admission {
+        let Some(segment) = self.segment else {
+            return Admission::Send;
+        };
+        let audio = matches!(meta.codec, CodecKind::Opus | CodecKind::Red);
+        if self.payload_type(meta).is_none() || (segment.codec != meta.codec && !audio) {
+            return Admission::Undecodable;
+        }
+        if audio || meta.index <= self.newest_in || meta.index < segment.first_in {
+            return Admission::Send;
+        }
+        self.newest_in = meta.index;
+        let verdict = self.filter.decide(&meta.frame);
+        if verdict.pass {
+            return Admission::Send;
+        }
+        // Only VP8's receivers take a hole in the picture ids for a loss.
+        let new_picture = match meta.payload {
+            Payload::Vp8(descriptor) => self.left_out.replace(descriptor.picture) != Some(descriptor.picture),
+            _ => false,
+        };
+        self.runs.leave_out((meta.index - segment.first_in) as u32, new_picture);
+        Admission::LeftOut {
+            needs_key_frame: verdict.needs_key_frame,
+        }
+    }
+
+    /// The slot's index of a packet, and how its numbers are moved.
+    fn place(&self, segment: &Segment, meta: &Meta) -> Option<(u64, Numbers)> {
+        let packet = meta.index.checked_sub(segment.first_in)?;
+        let (left_out, pictures) = self.runs.before(packet as u32)?;
+        let mut numbers = segment.numbers;
+        numbers.picture = numbers.picture.wrapping_sub(pictures);
+        Some((segment.first_out + packet.checked_sub(left_out.into())?, numbers))
     }
 
     /// Writes the packet as this slot sends it and returns its length and index, or `None` when it does not belong here:
     /// it came late at a switch, or its codec was not negotiated. The caller seals and sends it, once.
     pub fn write(&mut self, out: &mut [u8], packet: &[u8], meta: &Meta, key: PacketKey) -> Option<(usize, u64)> {
         let segment = self.segment?;
-        if meta.index < segment.first_in {
-            return None;
-        }
-        let index = meta.index.checked_add_signed(segment.offset)?;
-        let (pt, _) = self.payload_type(meta.codec)?;
-        let len = self.assemble(out, packet, meta, &segment, pt, self.config.ssrc, index as u16, None)?;
+        let (index, numbers) = self.place(&segment, meta)?;
+        let (pt, _) = self.payload_type(meta)?;
+        let stream = (pt, self.config.ssrc, index as u16);
+        let len = self.assemble(out, packet, meta, &segment, numbers, stream, None)?;
         if index >= self.next {
             self.next = index + 1;
             self.newest_timestamp = Some(meta.header.timestamp.wrapping_add(segment.timestamp));
         }
-        if let Some(descriptor) = &meta.vp8 {
-            self.newest_vp8.note(descriptor, segment.vp8);
-        }
+        self.newest_numbers.note(meta.numbers().moved(numbers));
         self.history.note(index, key);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self
@@ -151,11 +228,12 @@ impl Outgoing {
         if index >= self.next || index < segment.first_out {
             return None;
         }
-        let sent = self.history.at(index);
-        let key = sent.key();
+        let key = self.history.at(index).key();
         // The place may hold a packet of a former lap, or of a former source: its own number tells.
         let (_, meta) = slab.get(key)?;
-        if meta.index.checked_add_signed(segment.offset) != Some(index) || !sent.resend(now, round_trip) {
+        if self.place(&segment, meta).map(|(place, _)| place) != Some(index)
+            || !self.history.at(index).resend(now, round_trip)
+        {
             return None;
         }
         Some(Answer { key, index })
@@ -164,22 +242,31 @@ impl Outgoing {
     /// Writes a retransmission (RFC 4588 section 4) and returns its length and its own index.
     pub fn write_rtx(&mut self, out: &mut [u8], packet: &[u8], meta: &Meta, index: u64) -> Option<(usize, u64)> {
         let segment = self.segment?;
-        let (_, Some(pt)) = self.payload_type(meta.codec)? else {
+        let (_, Some(pt)) = self.payload_type(meta)? else {
             return None;
         };
+        let (_, numbers) = self.place(&segment, meta)?;
         let rtx = self.next_rtx;
-        let ssrc = self.config.rtx_ssrc?;
-        let len = self.assemble(out, packet, meta, &segment, pt, ssrc, rtx as u16, Some(index as u16))?;
+        let stream = (pt, self.config.rtx_ssrc?, rtx as u16);
+        let len = self.assemble(out, packet, meta, &segment, numbers, stream, Some(index as u16))?;
         self.next_rtx += 1;
         Some((len, rtx))
     }
 
-    fn payload_type(&self, codec: CodecKind) -> Option<(u8, Option<u8>)> {
+    fn codec(&self, codec: CodecKind) -> Option<(u8, Option<u8>)> {
         self.config
             .codecs
             .iter()
             .find(|(kind, ..)| *kind == codec)
             .map(|(_, pt, rtx)| (*pt, *rtx))
+    }
+
+    /// Redundant audio goes to who has not negotiated it as its newest block.
+    fn payload_type(&self, meta: &Meta) -> Option<(u8, Option<u8>)> {
+        self.codec(meta.codec).or_else(|| match meta.payload {
+            Payload::Red(_) => self.codec(CodecKind::Opus),
+            _ => None,
+        })
     }
 
     #[allow(clippy::too_many_arguments, reason = "one place builds both kinds of packet")]
@@ -189,36 +276,54 @@ impl Outgoing {
         packet: &[u8],
         meta: &Meta,
         segment: &Segment,
-        payload_type: u8,
-        ssrc: u32,
-        sequence: u16,
+        numbers: Numbers,
+        (payload_type, ssrc, sequence): (u8, u32, u16),
         original: Option<u16>,
     ) -> Option<usize> {
         let header = OutHeader {
-            marker: meta.header.marker,
+            marker: meta.header.marker || self.filter.ends_picture(&meta.frame),
             payload_type,
             sequence,
             timestamp: meta.header.timestamp.wrapping_add(segment.timestamp),
             ssrc,
             csrc: Some(segment.csrc),
         };
-        let [mid, level, orientation] = self.config.extensions;
+        let [mid, level, orientation, dependency] = self.config.extensions;
+        let number = meta.frame.number.map(|number| number.wrapping_add(numbers.frame));
+        let descriptor = meta
+            .dependency
+            .and_then(|(at, len)| packet.get(usize::from(at)..usize::from(at) + usize::from(len)));
         let extensions = OutExtensions {
             mid: mid.map(|id| (id, self.config.mid.as_bytes())),
             audio_level: level.zip(meta.audio_level),
             orientation: orientation.zip(meta.orientation),
             transport_cc: None,
+            dependency: dependency
+                .zip(descriptor.zip(number))
+                .map(|(id, (descriptor, number))| (id, descriptor, number)),
         };
         let mut at = write_header(out, &header, &extensions)?;
         if let Some(original) = original {
             out.get_mut(at..at + 2)?.copy_from_slice(&original.to_be_bytes());
             at += 2;
         }
-        let payload = meta.header.payload(packet);
+        let mut payload = meta.header.payload(packet);
+        let redundant = self.codec(CodecKind::Red).is_some();
+        if let (Payload::Red(newest), false) = (meta.payload, redundant) {
+            payload = payload.get(usize::from(newest)..)?;
+        }
         let copy = out.get_mut(at..at + payload.len())?;
         copy.copy_from_slice(payload);
-        if let Some(descriptor) = &meta.vp8 {
-            descriptor.rewrite(copy, segment.vp8);
+        match meta.payload {
+            Payload::Vp8(descriptor) => descriptor.rewrite(copy, numbers),
+            Payload::Vp9(descriptor) => descriptor.rewrite(copy, numbers),
+            // The blocks name their codec by the publisher's payload type.
+            Payload::Red(_) if redundant => {
+                if let Some((opus, _)) = self.codec(CodecKind::Opus) {
+                    red::rewrite(copy, opus);
+                }
+            }
+            Payload::Red(_) | Payload::Plain => {}
         }
         Some(at + payload.len())
     }

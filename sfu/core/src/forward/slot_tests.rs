@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::forward::PacketBuffer;
+use crate::forward::{PacketBuffer, Payload};
 use crate::rtp::Header;
 use crate::rtp::vp8::Descriptor;
 
@@ -17,7 +17,7 @@ fn slot() -> Outgoing {
         rtx_ssrc: Some(1_001),
         codecs: [(CodecKind::Vp8, 96, Some(97))].into(),
         clock_rate: 90_000,
-        extensions: [Some(4), None, None],
+        extensions: [Some(4), None, None, None],
     };
     Outgoing::new(config, [0xffff_ffff, 7])
 }
@@ -48,14 +48,11 @@ fn received(slab: &mut Slab, index: u64, timestamp: u32, picture: u16) -> (Packe
     buffer.bytes[4..8].copy_from_slice(&timestamp.to_be_bytes());
     buffer.len = bytes.len();
     let header = Header::parse(&buffer.bytes[..buffer.len]).unwrap();
-    let vp8 = Descriptor::parse(&bytes[12..]);
+    let vp8 = Descriptor::parse(&bytes[12..]).unwrap();
     let meta = Meta {
-        header,
-        index,
-        codec: CodecKind::Vp8,
-        audio_level: None,
-        orientation: None,
-        vp8,
+        frame: vp8.frame(),
+        payload: Payload::Vp8(vp8),
+        ..Meta::new(header, index, CodecKind::Vp8)
     };
     (slab.keep(&mut buffer, meta).unwrap(), meta)
 }

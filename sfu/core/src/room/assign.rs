@@ -18,6 +18,10 @@ pub struct Intent {
     pub source: Source,
     /// Height of the tile in device pixels; 0: nothing for now.
     pub height: u32,
+    /// Frames a second wanted; 0: as sent.
+    pub fps: u32,
+    /// Higher goes first when there is not room for all.
+    pub priority: u32,
 }
 
 /// How a viewer's slots are filled.
@@ -40,6 +44,8 @@ pub struct Candidate {
     pub source: Source,
     /// For a microphone: among the loudest that are forwarded.
     pub chosen: bool,
+    /// Packets have come.
+    pub started: bool,
 }
 
 /// One slot of the viewer.
@@ -62,9 +68,29 @@ pub struct Assigned {
     pub source: Source,
     /// Wanted height in pixels; 0: bound, but nothing is sent.
     pub height: u32,
+    /// Frames a second wanted; 0: as sent.
+    pub fps: u32,
+    /// Higher goes first when there is not room for all.
+    pub priority: u32,
+}
+
+impl Assigned {
+    /// As large and fast as there is.
+    fn full(participant: ParticipantId, source: Source) -> Self {
+        Self {
+            participant,
+            source,
+            height: FULL,
+            fps: 0,
+            priority: 0,
+        }
+    }
 }
 
 /// Fills `viewer`'s slots; the result has one entry per slot.
+///
+/// A source that is named (by an intent, or in a query) is bound before its first packet, so that its first key frame is
+/// shown; one that fills a free place must have begun.
 ///
 /// Audio slot k and video slot k share a media stream at the client (lip-sync), so a microphone goes to the k of its
 /// camera where it can; otherwise it stays where it is, because moving it is audible.
@@ -92,7 +118,7 @@ pub fn assign(
     let others = |source: Source| {
         candidates
             .iter()
-            .filter(move |c| c.source == source && c.participant != viewer)
+            .filter(move |c| c.source == source && c.participant != viewer && c.started)
             .map(|c| c.participant)
     };
     match policy {
@@ -100,11 +126,7 @@ pub fn assign(
             for source in [Source::Mic, Source::Camera] {
                 for (at, participant) in of(source).zip(named) {
                     if has(*participant, source) {
-                        out[at] = Some(Assigned {
-                            participant: *participant,
-                            source,
-                            height: FULL,
-                        });
+                        out[at] = Some(Assigned::full(*participant, source));
                     }
                 }
             }
@@ -121,12 +143,16 @@ pub fn assign(
                         participant,
                         source,
                         height,
+                        fps,
+                        priority,
                         ..
                     } = *intent;
                     out[at] = Some(Assigned {
                         participant,
                         source,
                         height,
+                        fps,
+                        priority,
                     });
                 }
             }
@@ -152,7 +178,7 @@ pub fn assign(
     let places: Vec<usize> = of(Source::Mic).collect();
     let mut people: Vec<ParticipantId> = candidates
         .iter()
-        .filter(|c| c.source == Source::Mic && c.participant != viewer && c.chosen)
+        .filter(|c| c.source == Source::Mic && c.participant != viewer && c.chosen && c.started)
         .map(|c| c.participant)
         .collect();
     people.truncate(places.len());
@@ -163,12 +189,7 @@ pub fn assign(
             && let Some(at) = people.iter().position(|p| *p == shown.participant)
         {
             people.swap_remove(at);
-            let assigned = Assigned {
-                participant: shown.participant,
-                source: Source::Mic,
-                height: FULL,
-            };
-            out[*place] = Some(assigned);
+            out[*place] = Some(Assigned::full(shown.participant, Source::Mic));
         }
     }
     let places: Vec<usize> = places.into_iter().filter(|at| out[*at].is_none()).collect();
@@ -186,13 +207,7 @@ fn keep_or_fill(
     out: &mut [Option<Assigned>],
 ) {
     let mut people: Vec<ParticipantId> = people.to_vec();
-    let full = |participant| {
-        Some(Assigned {
-            participant,
-            source,
-            height: FULL,
-        })
-    };
+    let full = |participant| Some(Assigned::full(participant, source));
     for at in places {
         if let Some((now, kind)) = slots[*at].now
             && kind == source
@@ -235,11 +250,13 @@ mod tests {
                 participant,
                 source: Source::Mic,
                 chosen,
+                started: true,
             },
             Candidate {
                 participant,
                 source: Source::Camera,
                 chosen: false,
+                started: true,
             },
         ]
     }
@@ -254,6 +271,8 @@ mod tests {
             participant: ParticipantId(id),
             source: Source::Camera,
             height: 180,
+            fps: 0,
+            priority: 0,
         };
         (mid.into(), intent)
     }
@@ -301,5 +320,20 @@ mod tests {
             who(&assign(ME, &slots, &SlotPolicy::Intents, &intents, &people)),
             [0, 0]
         );
+    }
+
+    #[test]
+    fn who_is_named_is_bound_before_the_first_packet_and_nobody_else_is() {
+        use Source::{Camera, Mic};
+        let slots = slots(&[(Mic, None), (Camera, None)]);
+        let silent = person(2, true).map(|candidate| Candidate {
+            started: false,
+            ..candidate
+        });
+        let intents = BTreeMap::from([intent("1", 2)]);
+        let named = assign(ME, &slots, &SlotPolicy::Intents, &intents, &silent);
+        assert_eq!(who(&named), [0, 2], "a microphone is chosen by what is heard");
+        let fill = assign(ME, &slots, &SlotPolicy::Fill, &intents, &silent);
+        assert_eq!(who(&fill), [0, 0]);
     }
 }

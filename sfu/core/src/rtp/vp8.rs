@@ -1,6 +1,7 @@
 //! The VP8 payload descriptor (RFC 7741 section 4.2): read, and rewritten so that the viewer sees one stream.
 
 use super::frame::{Frame, Targets};
+use super::numbers::Numbers;
 
 /// Where the descriptor's numbers lie, relative to the payload, and what they were. An offset of 0 means "absent": byte 0
 /// is the mandatory one.
@@ -96,19 +97,29 @@ impl Descriptor {
         }
     }
 
-    /// Writes the numbers moved by `offsets` into a copy of the payload.
-    pub fn rewrite(&self, payload: &mut [u8], offsets: Offsets) {
-        let picture = self.picture.wrapping_add(offsets.picture);
-        rewrite_picture(payload, self.picture_at, self.picture_long, picture);
+    /// Its numbers.
+    pub fn numbers(&self) -> Numbers {
+        Numbers {
+            picture: self.picture,
+            tl0: self.tl0,
+            key: self.key,
+            frame: 0,
+        }
+    }
+
+    /// Writes the numbers, moved, into a copy of the payload.
+    pub fn rewrite(&self, payload: &mut [u8], by: Numbers) {
+        let numbers = self.numbers().moved(by);
+        rewrite_picture(payload, self.picture_at, self.picture_long, numbers.picture);
         if self.tl0_at != 0
             && let Some(byte) = payload.get_mut(usize::from(self.tl0_at))
         {
-            *byte = self.tl0.wrapping_add(offsets.tl0);
+            *byte = numbers.tl0;
         }
         if self.key_at != 0
             && let Some(byte) = payload.get_mut(usize::from(self.key_at))
         {
-            *byte = *byte & 0xe0 | self.key.wrapping_add(offsets.key) & 0x1f;
+            *byte = *byte & 0xe0 | numbers.key;
         }
     }
 }
@@ -148,55 +159,6 @@ pub fn key_frame_height(payload: &[u8]) -> Option<u32> {
     Some(u32::from(u16::from_le_bytes([frame[8], frame[9]]) & 0x3fff)).filter(|height| *height > 0)
 }
 
-/// What is added to a source's numbers on their way into a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offsets {
-    /// To the picture id (modulo its width).
-    pub picture: u16,
-    /// To TL0PICIDX.
-    pub tl0: u8,
-    /// To KEYIDX.
-    pub key: u8,
-}
-
-/// The newest numbers that a slot has sent; the next source continues after them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Newest {
-    picture: u16,
-    tl0: u8,
-    key: u8,
-}
-
-impl Newest {
-    /// A slot that has sent nothing yet, beginning at any picture id.
-    pub fn new(picture: u16) -> Self {
-        Self {
-            picture: picture & 0x7fff,
-            ..Self::default()
-        }
-    }
-
-    /// Offsets for a source that enters the slot with `first`.
-    pub fn enter(&self, first: &Descriptor) -> Offsets {
-        Offsets {
-            picture: self.picture.wrapping_add(1).wrapping_sub(first.picture),
-            tl0: self.tl0.wrapping_add(1).wrapping_sub(first.tl0),
-            key: self.key.wrapping_add(1).wrapping_sub(first.key),
-        }
-    }
-
-    /// Notes a packet that was sent.
-    pub fn note(&mut self, sent: &Descriptor, offsets: Offsets) {
-        let picture = sent.picture.wrapping_add(offsets.picture) & 0x7fff;
-        // Late packets must not turn the clock back: compare on the 15-bit circle.
-        if picture.wrapping_sub(self.picture) & 0x7fff < 0x4000 {
-            self.picture = picture;
-            self.tl0 = sent.tl0.wrapping_add(offsets.tl0);
-            self.key = sent.key.wrapping_add(offsets.key) & 0x1f;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -210,7 +172,7 @@ mod tests {
         fn no_bytes_make_it_fail_badly(data in proptest::collection::vec(any::<u8>(), 0..16), picture: u16, tl0: u8, key: u8) {
             if let Some(descriptor) = Descriptor::parse(&data) {
                 let mut copy = data.clone();
-                descriptor.rewrite(&mut copy, Offsets { picture, tl0, key });
+                descriptor.rewrite(&mut copy, Numbers { picture, tl0, key, frame: 0 });
                 let again = Descriptor::parse(&copy).unwrap();
                 prop_assert_eq!(again.start, descriptor.start);
                 prop_assert_eq!(again.key_frame, descriptor.key_frame);
@@ -219,7 +181,7 @@ mod tests {
                 if descriptor.picture_at != 0 {
                     prop_assert_eq!(again.picture, descriptor.picture.wrapping_add(picture) & mask);
                 }
-                descriptor.rewrite(&mut copy, Offsets::default());
+                descriptor.rewrite(&mut copy, Numbers::default());
                 prop_assert_eq!(copy, data);
             }
         }
@@ -235,31 +197,5 @@ mod tests {
                 prop_assert_eq!((ours.temporal, ours.synchronised), (oracle.tid, oracle.y == 1));
             }
         }
-    }
-
-    #[test]
-    fn a_second_source_continues_after_the_first() {
-        let mut newest = Newest::new(0x7ffe);
-        let a = Descriptor {
-            picture_at: 2,
-            picture_long: true,
-            picture: 500,
-            tl0: 9,
-            tl0_at: 4,
-            ..Default::default()
-        };
-        let into = newest.enter(&a);
-        newest.note(&a, into);
-        assert_eq!(newest.picture, 0x7fff);
-        let b = Descriptor {
-            picture: 3,
-            tl0: 200,
-            ..a
-        };
-        let into = newest.enter(&b);
-        let mut payload = [0x90, 0xc0, 0, 0, 0, 0];
-        b.rewrite(&mut payload, into);
-        assert_eq!(Descriptor::parse(&payload).unwrap().picture, 0, "15 bits wrap");
-        assert_eq!(payload[4], newest.tl0.wrapping_add(1));
     }
 }

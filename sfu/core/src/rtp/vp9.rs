@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::frame::{Frame, MAX_LAYERS, Targets};
+use super::numbers::Numbers;
 
 /// Where the descriptor's numbers lie, relative to the payload; an offset of 0 means "absent".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,19 +114,24 @@ impl Descriptor {
         heights
     }
 
-    /// Writes the numbers moved by `picture` and `tl0` into a copy of the payload. Pictures that a viewer does not get leave
+    /// Its numbers.
+    pub fn numbers(&self) -> Numbers {
+        Numbers {
+            picture: self.picture,
+            tl0: self.tl0,
+            ..Numbers::default()
+        }
+    }
+
+    /// Writes the numbers, moved, into a copy of the payload. Pictures that a viewer does not get leave
     /// a hole in its picture ids, as RFC 9628 has it: a receiver finds a picture's place in its group by the id.
-    pub fn rewrite(&self, payload: &mut [u8], picture: u16, tl0: u8) {
-        super::vp8::rewrite_picture(
-            payload,
-            self.picture_at,
-            self.picture_long,
-            self.picture.wrapping_add(picture),
-        );
+    pub fn rewrite(&self, payload: &mut [u8], by: Numbers) {
+        let numbers = self.numbers().moved(by);
+        super::vp8::rewrite_picture(payload, self.picture_at, self.picture_long, numbers.picture);
         if self.tl0_at != 0
             && let Some(byte) = payload.get_mut(usize::from(self.tl0_at))
         {
-            *byte = self.tl0.wrapping_add(tl0);
+            *byte = numbers.tl0;
         }
     }
 }
@@ -145,10 +151,10 @@ mod tests {
             if let Some(descriptor) = Descriptor::parse(&data) {
                 prop_assert!(descriptor.heights(&data).len() <= 8);
                 let mut copy = data.clone();
-                descriptor.rewrite(&mut copy, picture, tl0);
+                descriptor.rewrite(&mut copy, Numbers { picture, tl0, ..Numbers::default() });
                 let again = Descriptor::parse(&copy).unwrap();
                 prop_assert_eq!(again.frame, descriptor.frame);
-                descriptor.rewrite(&mut copy, 0, 0);
+                descriptor.rewrite(&mut copy, Numbers::default());
                 prop_assert_eq!(copy, data);
             }
         }

@@ -116,7 +116,13 @@ fn choose(kind: CodecKind, offered: &[Codec]) -> Option<Codec> {
                 CodecKind::Opus | CodecKind::Red | CodecKind::Vp8 => true,
             }
     };
-    offered.iter().find(fits).cloned()
+    // Of several H.264 profiles the constrained baseline: what one sends, the others' decoders take.
+    let common = |codec: &&Codec| {
+        kind != CodecKind::H264
+            || parameter(&codec.fmtp, "profile-level-id").is_some_and(|id| id.to_ascii_lowercase().starts_with("42e0"))
+    };
+    let mut fitting = offered.iter().filter(fits);
+    fitting.clone().find(common).or_else(|| fitting.next()).cloned()
 }
 
 /// Names the streams of slots: audio slot k and video slot k share one, so that a browser plays them in sync.

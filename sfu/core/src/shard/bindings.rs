@@ -12,7 +12,7 @@ pub struct Binding {
     pub participant: ParticipantId,
     /// Which of theirs.
     pub source: Source,
-    /// Simulcast layer, 0 is the smallest.
+    /// Simulcast or spatial layer, 0 is the smallest.
     pub layer: u8,
     /// Why nothing is sent, if nothing is.
     pub paused: Option<PauseReason>,
@@ -64,7 +64,7 @@ impl Shard {
                 mid: slot.mid.clone(),
                 participant: bound.publisher,
                 source: bound.source,
-                layer: bound.current.or(bound.next).unwrap_or(bound.ideal),
+                layer: track.map_or(bound.ideal, |track| track.carried(slot)),
                 paused,
             });
         }

@@ -51,6 +51,11 @@ pub struct Counters {
     pub nacked: u64,
     /// Key frames asked for.
     pub key_frames_asked: u64,
+    /// Packets whose payload header or dependency descriptor is malformed, or comes without its structure; they are
+    /// forwarded, as packets of which less is known.
+    pub malformed_payloads: u64,
+    /// Packets of layers that a viewer does not get.
+    pub left_out: u64,
     dropped: [u64; REASONS],
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::member::Viewer;
 use super::{Counters, Drop, Shard};
-use crate::forward::{Arena, GROWTH, Meta, Outgoing, PacketKey, Route, ShardClock, Slab};
+use crate::forward::{Admission, Arena, GROWTH, Meta, Outgoing, PacketKey, Route, ShardClock, Slab};
 use crate::transport::{MAX_SEAL_OVERHEAD, Transport};
 use crate::types::Path;
 
@@ -28,11 +28,15 @@ impl Shard {
         };
         let csrc = member.id.0;
         let viewers = std::mem::take(&mut member.tracks[track].layers[layer].viewers);
+        let mut needs_key_frame = false;
         for viewer in &viewers {
-            self.send(now, *viewer, packet, csrc);
+            needs_key_frame |= self.send(now, *viewer, packet, csrc);
         }
         if let Some(member) = self.members.get_mut(key as usize) {
             member.tracks[track].layers[layer].viewers = viewers;
+        }
+        if needs_key_frame {
+            self.want_key_frame(now, key, track, layer);
         }
         if let Some((viewers, newest)) = behind {
             self.catch_up(now, key, (track, layer), (meta.index + 1, newest), &viewers);
@@ -79,20 +83,33 @@ impl Shard {
         }
     }
 
-    /// Rewrites, seals and queues one packet for one slot.
-    fn send(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, csrc: u32) {
-        let Some(out) = self.way_out(viewer) else { return };
+    /// Rewrites, seals and queues one packet for one slot. `true`: the layer that its viewer should get cannot be entered
+    /// without a key frame.
+    fn send(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, csrc: u32) -> bool {
+        let Some(out) = self.way_out(viewer) else { return false };
         let Some((bytes, meta)) = out.packets.get(packet) else {
-            return;
+            return false;
         };
-        if !out.slot.entered() {
+        if !out.slot.entered() || out.slot.changes_codec(meta) {
             // Sound may begin anywhere; video enters with a key frame, in `switch_waiting`.
             out.slot.enter(meta, 0, csrc, now, out.clock);
+        }
+        match out.slot.admit(meta) {
+            Admission::Send => {}
+            Admission::LeftOut { needs_key_frame } => {
+                out.counters.left_out += 1;
+                return needs_key_frame;
+            }
+            Admission::Undecodable => {
+                out.counters.drop(Drop::UnknownCodec);
+                return false;
+            }
         }
         let sent = out.emit(bytes.len(), Drop::Late, |slot, room| {
             slot.write(room, bytes, meta, packet)
         });
         self.counters.forwarded += u64::from(sent);
+        false
     }
 
     /// Moves the slots that wait for this layer to it. `first` begins a key frame, `age` media ticks ago.

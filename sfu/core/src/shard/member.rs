@@ -8,10 +8,10 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::bindings::Binding;
 use crate::audio::Level;
-use crate::forward::{Outgoing, Receiver, Route};
-use crate::room::{Intent, LayerView, SlotPolicy};
+use crate::forward::{Outgoing, Receiver, Route, Shape};
+use crate::room::{Intent, SlotPolicy};
 use crate::rtcp::Arrivals;
-use crate::sdp::{Codec, ExtensionIds};
+use crate::sdp::{Codec, CodecKind, ExtensionIds};
 use crate::transport::{Fingerprint, IceCredentials, Transport};
 use crate::types::{ParticipantId, Path, RoomId, Source};
 
@@ -85,13 +85,16 @@ pub(super) struct Track {
 pub(super) struct Watched {
     pub told: SmallVec<[bool; 4]>,
     pub last_watched: SmallVec<[Option<Instant>; 4]>,
+    pub codec: Option<CodecKind>,
 }
 
 /// One simulcast layer, or all of a source without simulcast.
 pub(super) struct Layer {
     pub ssrc: Option<u32>,
     pub receiver: Receiver,
-    pub height: u32,
+    /// When its stream last began anew.
+    pub began: Option<Instant>,
+    pub shape: Shape,
     pub live: bool,
     /// Slots that carry it.
     pub viewers: Vec<Viewer>,
@@ -122,11 +125,11 @@ pub(super) struct Bound {
     pub height: u32,
     pub member: u32,
     pub track: u8,
-    /// Layer whose packets are forwarded.
+    /// Stream whose packets are forwarded.
     pub current: Option<u8>,
-    /// Layer that is waited for.
+    /// Stream that is waited for.
     pub next: Option<u8>,
-    /// Layer that would suit best, whether it is sent or not.
+    /// Layer of the track's list that would suit best, whether it is sent or not.
     pub ideal: u8,
 }
 
@@ -138,7 +141,8 @@ impl Track {
         let layers = (0..count).map(|_| Layer {
             ssrc: None,
             receiver: Receiver::new(rate, nack, ring),
-            height: 0,
+            began: None,
+            shape: Shape::default(),
             live: false,
             viewers: Vec::new(),
             waiting: Vec::new(),
@@ -154,16 +158,6 @@ impl Track {
             level: Level::default(),
             watched: Watched::default(),
         }
-    }
-
-    pub(super) fn layer_views(&self) -> SmallVec<[LayerView; 4]> {
-        self.layers
-            .iter()
-            .map(|layer| LayerView {
-                height: layer.height,
-                live: layer.live,
-            })
-            .collect()
     }
 
     /// A fresh receiver for a layer whose sender began a new stream.

@@ -12,9 +12,11 @@
 
 mod bindings;
 mod counters;
+mod dynacast;
 mod feedback;
 mod forwarding;
 mod incoming;
+mod layers;
 mod leave;
 mod member;
 mod negotiate;
@@ -36,7 +38,7 @@ pub use counters::{Counters, Drop};
 pub use negotiate::{OfferError, OfferRequest};
 
 use crate::forward::{Arena, ShardClock, Slab};
-use crate::sdp::CodecPolicy;
+use crate::sdp::{CodecKind, CodecPolicy};
 use crate::transport::Identity;
 use crate::types::{ParticipantId, Path, Random, RoomId, Source};
 use member::Member;
@@ -60,6 +62,8 @@ pub struct ShardConfig {
     pub candidates: Vec<SocketAddr>,
     /// Which codecs rooms use.
     pub codecs: CodecPolicy,
+    /// How many microphones each room forwards.
+    pub speakers: usize,
 }
 
 /// What a shard tells.
@@ -77,9 +81,18 @@ pub enum Event {
     Bindings(ParticipantId, Vec<Binding>),
     /// Who speaks in the room, loudest first.
     Speakers(RoomId, Vec<ParticipantId>),
-    /// Which simulcast layers of this source somebody watches, smallest first. A layer is called unwatched only when it has
-    /// been for a while; the smallest never is.
-    Layers(ParticipantId, Source, Vec<bool>),
+    /// What a publisher should send of a source.
+    Layers {
+        /// Whose.
+        participant: ParticipantId,
+        /// Which of theirs.
+        source: Source,
+        /// Which layers somebody watches, smallest first: simulcast streams, or spatial layers of one stream. A layer is
+        /// called unwatched only when it has been for a while; the smallest never is.
+        active: Vec<bool>,
+        /// The room's codec, among those that this publisher has negotiated.
+        codec: Option<CodecKind>,
+    },
     /// A defect ended the room; all of its transports are gone.
     RoomFailed(RoomId),
 }

@@ -100,7 +100,7 @@ impl Shard {
         let local_ice = self.credentials(key as u32, epoch);
         self.session += 1;
         let session = (self.session, 1);
-        let (sdp, negotiated) = self.answer(offer, &local_ice, session, None)?;
+        let (sdp, negotiated) = self.answer(offer, &local_ice, session, None, request.room)?;
         let transport = Transport::new(
             TransportConfig {
                 local: local_ice.clone(),
@@ -157,13 +157,13 @@ impl Shard {
         };
         let restart = member.remote_ice != offer.ice;
         let session = (member.session.0, member.session.1 + 1);
-        let epoch = member.epoch;
+        let (epoch, room) = (member.epoch, member.room);
         let local = if restart {
             self.credentials(key, epoch)
         } else {
             member.local_ice.clone()
         };
-        let (sdp, negotiated) = self.answer(offer, &local, session, Some(key))?;
+        let (sdp, negotiated) = self.answer(offer, &local, session, Some(key), room)?;
         if let Some(member) = self.members.get_mut(key as usize) {
             member.session = session;
             member.policy = policy;
@@ -229,8 +229,9 @@ impl Shard {
             .into_iter()
             .filter(|intent| member.slots.iter().any(|slot| slot.mid == intent.mid));
         member.intents = known.map(|intent| (intent.mid.clone(), intent)).collect();
-        // Only this viewer's slots change.
+        // Only this viewer's slots change; a layer that nobody watched before is asked for at once.
         self.assign_viewer(now, key);
+        self.tell_layers(now, room);
         self.settle(now);
         self.working_on = None;
         true

@@ -9,6 +9,7 @@ use crate::forward::{Outgoing, SlotConfig};
 use crate::rtcp::Arrivals;
 use crate::sdp::{AnswerParams, Extension, MediaKind, Negotiated, Offer, Role, SdpError, SlotSsrcs, answer};
 use crate::transport::IceCredentials;
+use crate::types::RoomId;
 
 impl Shard {
     pub(super) fn answer(
@@ -17,6 +18,7 @@ impl Shard {
         ice: &IceCredentials,
         session: (u64, u64),
         member: Option<u32>,
+        room: RoomId,
     ) -> Result<(String, Negotiated), SdpError> {
         let mut slots = BTreeMap::new();
         for media in offer.media.iter().filter(|m| matches!(m.role, Role::Slot(_))) {
@@ -47,13 +49,17 @@ impl Shard {
             });
             slots.insert(media.mid.clone(), ssrcs);
         }
+        // What the room uses now stands first, so that a publisher begins with it.
+        let mut codecs = self.config.codecs.clone();
+        let now = self.rooms.get(&room).and_then(|room| room.codec);
+        codecs.video.sort_by_key(|codec| Some(*codec) != now);
         let params = AnswerParams {
             ice,
             fingerprint: self.identity.fingerprint(),
             candidates: &self.config.candidates,
             slots: &slots,
             cname: "ringhall",
-            codecs: &self.config.codecs,
+            codecs: &codecs,
             session,
         };
         answer(offer, &params)
@@ -119,6 +125,7 @@ impl Shard {
                             id(Extension::Mid),
                             id(Extension::AudioLevel),
                             id(Extension::VideoOrientation),
+                            id(Extension::DependencyDescriptor),
                         ],
                     };
                     let seed = [random.u32(), random.u32()];

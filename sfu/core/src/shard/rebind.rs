@@ -25,12 +25,13 @@ impl Shard {
             .iter()
             .filter_map(|other| self.members.get(*other as usize))
         {
-            for track in other.tracks.iter().filter(|track| track.started) {
+            for track in &other.tracks {
                 let chosen = room.chosen.contains(&other.id) || (among && room.spare.contains(&other.id));
                 candidates.push(Candidate {
                     participant: other.id,
                     source: track.source,
                     chosen,
+                    started: track.started,
                 });
             }
         }
@@ -75,9 +76,12 @@ impl Shard {
             return;
         };
         let track = &mut publisher.tracks[track_at];
-        let (ideal, best) = choose_layer(&track.layer_views(), wanted.height);
+        let (ideal, best) = choose_layer(&track.layer_views(now), wanted.height);
+        // With nothing live yet, wait for the ideal layer.
+        let (stream, layers) = track.place(best.unwrap_or(ideal), wanted.fps);
         let audio = wanted.source.is_audio();
         let Some(state) = self.slot_mut(viewer) else { return };
+        state.out.want(layers);
         let fresh = state.bound.is_none();
         let bound = state.bound.get_or_insert(Bound {
             publisher: wanted.participant,
@@ -93,8 +97,7 @@ impl Shard {
         bound.height = wanted.height;
         bound.ideal = ideal as u8;
         let before = *bound;
-        // With nothing live yet, wait for the ideal layer.
-        let target = (wanted.height != 0).then_some(best.unwrap_or(ideal) as u8);
+        let target = (wanted.height != 0).then_some(stream);
         if fresh || told {
             self.bindings_changed(key);
         }

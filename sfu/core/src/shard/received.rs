@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use super::member::Track;
 use super::{Drop, Shard};
-use crate::forward::{Arrival, Meta, PacketBuffer};
+use crate::forward::{Arrival, PacketBuffer, inspect};
 use crate::rtcp::FEEDBACK_INTERVAL;
 use crate::rtp::Header;
-use crate::rtp::vp8::{Descriptor, key_frame_height};
-use crate::sdp::{CodecKind, Extension};
+use crate::sdp::Extension;
+use crate::types::Source;
 
 impl Shard {
     pub(super) fn receive(&mut self, now: Instant, key: u32, buffer: &mut PacketBuffer, index: u64) {
@@ -21,7 +21,7 @@ impl Shard {
             .members
             .get(key as usize)
             .and_then(|m| m.streams.iter().find(|s| s.ssrc == header.ssrc));
-        let Some(stream) = known.copied().or_else(|| self.bind_stream(key, &header, buffer)) else {
+        let Some(stream) = known.copied().or_else(|| self.bind_stream(now, key, &header, buffer)) else {
             self.counters.drop(Drop::UnknownStream);
             return;
         };
@@ -74,31 +74,11 @@ impl Shard {
         } else {
             receiver.measure(header.timestamp, clock.ticks(now, receiver.clock_rate));
         }
-        let datagram = buffer.datagram();
-        let mut meta = Meta {
-            header,
-            index,
-            codec,
-            audio_level: None,
-            orientation: None,
-            vp8: None,
-        };
-        for (id, value) in header.extensions(datagram) {
-            match (extensions.extension(id), value.first()) {
-                (Some(Extension::AudioLevel), Some(byte)) => meta.audio_level = Some(*byte),
-                (Some(Extension::VideoOrientation), Some(byte)) => meta.orientation = Some(*byte),
-                _ => {}
-            }
+        let (meta, malformed) = inspect(buffer.datagram(), header, index, codec, &extensions, &mut layer.shape);
+        if malformed {
+            counters.malformed_payloads += 1;
         }
-        if codec == CodecKind::Vp8 {
-            let payload = header.payload(datagram);
-            meta.vp8 = Descriptor::parse(payload);
-            if meta.starts_key_frame()
-                && let Some(height) = key_frame_height(payload)
-            {
-                layer.height = height;
-            }
-        }
+        let grown = !track.source.is_audio() && layer.shape.note(&meta.frame, now);
         let timestamp = header.timestamp;
         let Some(packet) = packets.keep(buffer, meta) else {
             counters.drop(Drop::SlabFull);
@@ -115,10 +95,10 @@ impl Shard {
             receiver.want_key_frame();
         }
         let deadline = receiver.gaps.next_deadline();
-        let news = !layer.live || !track.started;
+        let news = !layer.live || !track.started || grown;
         layer.live = true;
         track.started = true;
-        let onset = meta.audio_level.is_some_and(|level| track.level.packet(level, now));
+        let onset = track.source == Source::Mic && track.level.packet(meta.audio_level, now);
         let room = member.room;
         if news {
             self.mark_room(room);

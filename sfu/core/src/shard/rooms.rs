@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use super::Shard;
 use super::member::Member;
+use crate::audio::Dominant;
+use crate::sdp::CodecKind;
 use crate::types::{ParticipantId, RoomId, Source};
 
 /// A room.
@@ -17,6 +19,9 @@ pub(super) struct Room {
     pub spare: Vec<ParticipantId>,
     pub speakers: Vec<ParticipantId>,
     pub told_at: Option<Instant>,
+    pub dominant: Dominant<ParticipantId>,
+    /// What its publishers should send.
+    pub codec: Option<CodecKind>,
 }
 
 impl Shard {
@@ -54,6 +59,10 @@ impl Shard {
             room.dirty = false;
             self.working_on = Some(id);
             self.choose_speakers(now, id);
+            let codec = self.room_codec(id);
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.codec = codec;
+            }
             let members = self.rooms.get(&id).map(|room| room.members.clone()).unwrap_or_default();
             for key in members {
                 self.assign_viewer(now, key);

@@ -1,17 +1,27 @@
 //! Received streams: what an SSRC is, and what happens to its viewers when it begins anew.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Shard;
 use super::member::{Bound, MAX_STREAMS, Stream, Track};
-use crate::forward::PacketBuffer;
+use crate::forward::{PacketBuffer, Shape};
 use crate::rtp::Header;
 use crate::sdp::Extension;
+
+/// A layer's stream may begin anew (another SSRC) this often. Each time costs a fresh cache, and its viewers a key frame; what
+/// a publisher sends under yet another SSRC before that is dropped.
+const BEGIN_INTERVAL: Duration = Duration::from_millis(300);
 
 impl Shard {
     /// Finds out what an SSRC is that we have not heard of: by MID and RID, else by payload type (WHIP publishers that use
     /// neither; declared SSRCs are known already).
-    pub(super) fn bind_stream(&mut self, key: u32, header: &Header, buffer: &mut PacketBuffer) -> Option<Stream> {
+    pub(super) fn bind_stream(
+        &mut self,
+        now: Instant,
+        key: u32,
+        header: &Header,
+        buffer: &mut PacketBuffer,
+    ) -> Option<Stream> {
         let member = self.members.get_mut(key as usize)?;
         if member.streams.len() >= MAX_STREAMS {
             return None;
@@ -54,6 +64,10 @@ impl Shard {
             None if track.layers.len() == 1 => 0,
             None => return None,
         };
+        let began = track.layers.get(layer)?.began;
+        if !rtx && began.is_some_and(|at| now.saturating_duration_since(at) < BEGIN_INTERVAL) {
+            return None;
+        }
         let stream = Stream {
             ssrc: header.ssrc,
             track: at as u8,
@@ -74,7 +88,7 @@ impl Shard {
         member.streams.push(stream);
         self.by_ssrc.insert(stream.ssrc, key);
         if !rtx {
-            self.begin_stream(key, at, layer, header.ssrc);
+            self.begin_stream(now, key, at, layer, header.ssrc);
         }
         Some(stream)
     }
@@ -117,10 +131,12 @@ impl Shard {
     }
 
     /// A layer's sender has another SSRC, or its first. Whoever waits is noticed when its next packet is kept.
-    pub(super) fn begin_stream(&mut self, key: u32, track: usize, layer: usize, ssrc: u32) {
+    fn begin_stream(&mut self, now: Instant, key: u32, track: usize, layer: usize, ssrc: u32) {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
+        member.tracks[track].layers[layer].began = Some(now);
+        member.tracks[track].layers[layer].shape = Shape::default();
         if member.tracks[track].layers[layer].ssrc.replace(ssrc).is_none() {
             return;
         }

@@ -6,12 +6,11 @@ use super::{Event, Shard};
 use crate::audio::choose;
 use crate::types::{ParticipantId, RoomId, Source};
 
-/// Audio slots that the design gives a viewer; so many microphones are chosen, and one more for those who are among them.
-const CHOSEN: usize = 5;
 /// Speakers are told at most this often.
 const SPEAKERS_INTERVAL: Duration = Duration::from_millis(250);
-/// A layer is reported unwatched after nobody has watched it for so long.
-const UNWATCHED: Duration = Duration::from_secs(5);
+/// A simulcast layer that has been silent for so long, while another of its source is not, is not sent any more: its viewers
+/// should not look at a frozen picture until the stream counts as dead.
+const STALLED: Duration = Duration::from_millis(500);
 
 impl Shard {
     /// A voice begins: it should not wait for the tick.
@@ -35,7 +34,8 @@ impl Shard {
             levels.extend(mic.map(|track| (member.id, track.level.at(now))));
         }
         let before = (room.chosen.clone(), room.spare.clone());
-        choose(&levels, CHOSEN, &mut room.chosen);
+        choose(&levels, self.config.speakers, &mut room.chosen);
+        // One more, for those who are among the chosen and do not hear themselves.
         levels.retain(|(id, _)| !room.chosen.contains(id));
         choose(&levels, 1, &mut room.spare);
         before != (room.chosen.clone(), room.spare.clone())
@@ -55,8 +55,12 @@ impl Shard {
                 continue;
             };
             for track in &mut member.tracks {
+                let silent = |layer: &super::member::Layer| layer.receiver.silent_for(now);
+                let liveliest = track.layers.iter().filter_map(silent).min();
                 for layer in &mut track.layers {
-                    let live = layer.receiver.live(now);
+                    let stalled = layer.receiver.silent_for(now).is_some_and(|silent| silent > STALLED)
+                        && liveliest.is_some_and(|silent| silent < STALLED / 3);
+                    let live = layer.receiver.live(now) && !stalled;
                     if layer.live != live {
                         layer.live = live;
                         changed = true;
@@ -75,8 +79,9 @@ impl Shard {
                 self.bindings_changed(key);
             }
         }
-        speaking.sort_by(|a, b| b.1.total_cmp(&a.1));
-        self.tell_speakers(now, id, speaking.into_iter().map(|(id, _)| id).collect());
+        let speaking = self.rooms.get_mut(&id).map(|room| room.dominant.rank(&speaking, now));
+        self.tell_speakers(now, id, speaking.unwrap_or_default());
+        self.tell_changed_layers(id);
         self.tell_layers(now, id);
         true
     }
@@ -94,52 +99,27 @@ impl Shard {
         self.event(Event::Speakers(id, speaking));
     }
 
-    /// Tells publishers which layers are watched, when that changed.
-    fn tell_layers(&mut self, now: Instant, id: RoomId) {
-        let Some(room) = self.rooms.get(&id) else { return };
-        let mut wanted: Vec<(u32, u8, u8)> = Vec::new();
-        for member in room.members.iter().filter_map(|key| self.members.get(*key as usize)) {
-            for bound in member.slots.iter().filter_map(|slot| slot.bound) {
-                if bound.height != 0 && !bound.source.is_audio() {
-                    let layers = [Some(bound.ideal), bound.current, bound.next];
-                    wanted.extend(
-                        layers
-                            .into_iter()
-                            .flatten()
-                            .map(|layer| (bound.member, bound.track, layer)),
-                    );
-                }
-            }
-        }
-        let mut events = Vec::new();
-        for key in &room.members {
-            let Some(member) = self.members.get_mut(*key as usize) else {
+    /// Viewers whose stream carries another spatial layer than they were told.
+    fn tell_changed_layers(&mut self, id: RoomId) {
+        let members = self.rooms.get(&id).map(|room| room.members.clone()).unwrap_or_default();
+        for key in members {
+            let Some(member) = self.members.get(key as usize) else {
                 continue;
             };
-            for (at, track) in member.tracks.iter_mut().enumerate() {
-                let count = track.layers.len();
-                if count < 2 || !track.started {
-                    continue;
-                }
-                track.watched.last_watched.resize(count, Some(now));
-                let mut state = smallvec::SmallVec::<[bool; 4]>::new();
-                for (layer, last) in track.watched.last_watched.iter_mut().enumerate() {
-                    if layer == 0 || wanted.contains(&(*key, at as u8, layer as u8)) {
-                        *last = Some(now);
-                    }
-                    state.push(last.is_some_and(|last| now.saturating_duration_since(last) < UNWATCHED));
-                }
-                if track.watched.told != state {
-                    let first = track.watched.told.is_empty() && state.iter().all(|on| *on);
-                    track.watched.told = state.clone();
-                    if !first {
-                        events.push(Event::Layers(member.id, track.source, state.to_vec()));
-                    }
-                }
+            let changed = member.slots.iter().any(|slot| {
+                slot.bound.is_some_and(|bound| {
+                    let publisher = self.members.get(bound.member as usize);
+                    publisher
+                        .and_then(|publisher| publisher.tracks.get(usize::from(bound.track)))
+                        .is_some_and(|track| {
+                            let told = member.told.iter().find(|told| told.mid == slot.mid);
+                            track.is_layered() && told.is_some_and(|told| told.layer != track.carried(slot))
+                        })
+                })
+            });
+            if changed {
+                self.bindings_changed(key);
             }
-        }
-        for event in events {
-            self.event(event);
         }
     }
 }

@@ -95,6 +95,7 @@ impl World {
             shard: 0,
             candidates: vec![server()],
             codecs: CodecPolicy::default(),
+            speakers: 5,
         };
         let shard = Shard::new(
             config,
@@ -203,6 +204,8 @@ impl World {
             participant: ParticipantId(*who),
             source: Source::Camera,
             height: *height,
+            fps: 0,
+            priority: 0,
         });
         let (id, intents) = (client.id, intents.collect());
         assert!(self.shard.intents(self.now, id, intents));

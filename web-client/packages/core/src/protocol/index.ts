@@ -452,7 +452,10 @@ export type JoinCallResult = {
   status: CallStatus;
 };
 
-/** Fields of `layers`. */
+/**
+ * Fields of `layers`: what a publisher should send of a source. Layers are simulcast streams, or the spatial layers of one
+ * stream.
+ */
 export type Layers = {
   /** Which call. */
   callId: CallId;
@@ -460,6 +463,8 @@ export type Layers = {
   source: MediaSource;
   /** By layer, smallest first: whether to encode it. */
   active: Array<boolean>;
+  /** The codec on which the room has agreed: one that everybody in it can decode. Absent: as negotiated. */
+  codec?: VideoCodec;
 };
 
 /** What the server will accept. */
@@ -472,6 +477,8 @@ export type Limits = {
   ringMs: number;
   /** Longest text message, in UTF-8 bytes. */
   maxMessageBytes: number;
+  /** Codecs that a call's video may use, the preferred first. */
+  videoCodecs: Array<VideoCodec>;
 };
 
 /** Fields of `lower_hand`. */
@@ -798,7 +805,7 @@ export type Sources = {
 export type Speakers = {
   /** Which call. */
   callId: CallId;
-  /** Loudest first; empty when nobody speaks. */
+  /** The dominant speaker first; empty when nobody speaks. */
   users: Array<UserId>;
 };
 
@@ -845,6 +852,9 @@ export type UserPresence = {
   /** RFC 3339; only for somebody offline who was here before. */
   lastSeen: string | null;
 };
+
+/** A codec for video. */
+export type VideoCodec = "vp8" | "vp9" | "h264" | "av1";
 
 /** Somebody on the waiting list. */
 export type Waiter = {
