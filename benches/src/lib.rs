@@ -3,7 +3,9 @@
 pub mod client;
 pub mod cpu;
 pub mod door;
+pub mod floor;
 pub mod impair;
+pub mod lab;
 pub mod peers;
 pub mod report;
 pub mod scenario;

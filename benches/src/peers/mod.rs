@@ -1,12 +1,15 @@
 //! Servers to measure: the product and what stands beside it. Each is a process of its own that the harness starts and ends
 //! (or one that runs already), with a way in for publishers and viewers.
 
+pub mod floor;
+
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
 
 /// A stream that a viewer wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     /// Whose, by the name given to [`Peer::publish`].
     pub publisher: String,
