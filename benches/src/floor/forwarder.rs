@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sfu_core::forward::Arena;
+use sfu_core::forward::{Arena, Route};
 use sfu_core::rtcp::{Compound, Packet, Packets};
 use sfu_core::rtp::Header;
 use sfu_core::sdp::{
@@ -90,6 +90,7 @@ struct Session {
     /// Publisher: its SSRCs to streams. Viewer: ours to streams.
     by_ssrc: HashMap<u32, usize>,
     transport_sequence: u16,
+    route: Route,
 }
 
 /// All sessions of the forwarder.
@@ -260,6 +261,7 @@ impl Forwarder {
             media: negotiated.media,
             by_ssrc: HashMap::new(),
             transport_sequence: 0,
+            route: Route::default(),
         };
         for (mid, want) in slots.iter().zip(wants) {
             let Some(media) = session.media.iter().find(|media| media.mid == *mid) else {
@@ -495,7 +497,7 @@ impl Forwarder {
             out[8..12].copy_from_slice(&leg.ssrc.to_be_bytes());
             elements.write(out, &leg.extensions, &mut session.transport_sequence);
             if let Ok(length) = session.transport.seal_rtp(out, packet.len(), index) {
-                self.outgoing.commit(path, length);
+                self.outgoing.commit(&mut session.route, path, length);
                 self.forwarded += 1;
             }
         }

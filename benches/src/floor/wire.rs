@@ -38,7 +38,6 @@ struct Message<'a> {
     pieces: Vec<IoSlice<'a>>,
     segment: usize,
     bytes: usize,
-    open: bool,
 }
 
 impl Wire {
@@ -123,13 +122,12 @@ impl Wire {
                     pieces: vec![IoSlice::new(datagram)],
                     segment: 0,
                     bytes: datagram.len(),
-                    open: false,
                 });
             }
         }
         let mut rest = &messages[..];
         while let Some(first) = rest.first() {
-            // One call has one segment size; a message of a single piece fits any that is not smaller.
+            // The segment size is one for all messages of a call.
             let segment = first.segment;
             let same = |message: &&Message<'_>| message.segment == segment;
             let count = rest.iter().take(BATCH).take_while(same).count();
@@ -142,32 +140,28 @@ impl Wire {
 
     /// Puts what goes to one destination together: pieces of equal size, the last may be smaller.
     fn gather<'a>(&self, arena: &'a Arena, messages: &mut Vec<Message<'a>>) {
-        let mut datagrams: Vec<(SockaddrIn, &[u8])> = arena
-            .iter()
-            .filter_map(|(path, datagram)| Some((destination(path)?, datagram)))
-            .collect();
-        // Stable: the order of each destination is kept.
-        datagrams.sort_by_key(|(to, _)| (to.ip(), to.port()));
-        for (to, datagram) in datagrams {
-            if let Some(last) = messages.last_mut()
-                && last.open
-                && last.to == to
-                && datagram.len() <= last.segment
-                && last.pieces.len() < MAX_SEGMENTS
-                && last.bytes + datagram.len() <= MAX_BYTES
-            {
-                last.open = datagram.len() == last.segment;
-                last.bytes += datagram.len();
-                last.pieces.push(IoSlice::new(datagram));
-                continue;
+        for (path, datagrams) in arena.destinations() {
+            let Some(to) = destination(path) else { continue };
+            let mut open = false;
+            for datagram in datagrams {
+                if let Some(last) = messages.last_mut().filter(|_| open)
+                    && datagram.len() <= last.segment
+                    && last.pieces.len() < MAX_SEGMENTS
+                    && last.bytes + datagram.len() <= MAX_BYTES
+                {
+                    open = datagram.len() == last.segment;
+                    last.bytes += datagram.len();
+                    last.pieces.push(IoSlice::new(datagram));
+                    continue;
+                }
+                messages.push(Message {
+                    to,
+                    pieces: vec![IoSlice::new(datagram)],
+                    segment: datagram.len(),
+                    bytes: datagram.len(),
+                });
+                open = true;
             }
-            messages.push(Message {
-                to,
-                pieces: vec![IoSlice::new(datagram)],
-                segment: datagram.len(),
-                bytes: datagram.len(),
-                open: true,
-            });
         }
         for message in messages.iter_mut().filter(|message| message.pieces.len() == 1) {
             message.segment = 0;
