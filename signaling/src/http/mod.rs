@@ -1,10 +1,12 @@
 //! HTTP: REST for the page and for host applications, WHIP and WHEP, health, and the way to the WebSocket.
 
 mod body;
+mod calls;
+mod chats;
 mod headers;
 mod health;
 mod problem;
-mod records;
+mod reach;
 mod session;
 mod setup;
 mod time;
@@ -40,8 +42,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/session", post(session::sign_in))
         .route("/session/refresh", post(session::refresh))
         .route("/setup", post(setup::set_up))
-        .route("/chats/{chat}/messages", get(records::messages))
-        .route("/calls/{call}", get(records::call))
+        .route("/chats", get(chats::list))
+        .route("/chats/{chat}", get(chats::one))
+        .route("/chats/{chat}/messages", get(chats::messages).post(chats::send))
+        .route("/chats/{chat}/read", post(chats::read))
+        .route("/calls", get(calls::list))
+        .route("/calls/seen", post(calls::seen))
+        .route("/calls/{call}", get(calls::one))
+        .route("/calls/{call}/messages", get(chats::call_messages))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{CallType, MediaSource};
+use super::{CallType, MarkCallsSeen, MarkRead, MediaSource, SendMessage};
 use crate::ids::{CallId, ChatId, OfferId, UserId};
 
 /// Every operation of a `req`; `op` is the variant's name in snake_case, `d` its fields.
@@ -54,8 +54,10 @@ pub enum Command {
     Reaction(Reaction),
     /// Write into a chat.
     SendMessage(SendMessage),
-    /// Mark a chat read.
-    MarkRead(ChatRef),
+    /// Mark a chat read, in all tabs.
+    MarkRead(MarkRead),
+    /// Mark missed calls seen, in all tabs.
+    MarkCallsSeen(MarkCallsSeen),
     /// Offer media, or restart ICE. Never stored with the commands.
     MediaOffer(MediaOffer),
     /// What the page wants to see.
@@ -138,14 +140,6 @@ pub struct CallRef {
     pub call_id: CallId,
 }
 
-/// A chat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct ChatRef {
-    /// Which.
-    pub chat_id: ChatId,
-}
-
 /// A person in a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -204,16 +198,6 @@ impl std::fmt::Debug for RenewToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("RenewToken(..)") // a secret that must not reach a log
     }
-}
-
-/// Fields of `send_message`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct SendMessage {
-    /// Where.
-    pub chat_id: ChatId,
-    /// The text.
-    pub content: String,
 }
 
 /// Fields of `media_offer`: a whole offer has `sdp`, an ICE restart `ufrag` and `pwd` alone. The answer comes as the

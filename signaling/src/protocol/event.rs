@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use super::{
     Bindings, CallActor, CallAlone, CallCreated, CallDevice, CallEnded, CallLocked, CallMissed, CallPerson,
-    CallRejected, CallUpdated, Chat, IncomingCall, Layers, MediaAnswer, Message, Muted, ParticipantJoined,
+    CallRejected, CallUpdated, CallsSeen, Chat, IncomingCall, Layers, MediaAnswer, Message, Muted, ParticipantJoined,
     ParticipantLeft, ReactionShown, Roster, Speakers, UserPresence, WaitingList, WaitingStatus,
 };
 
@@ -37,6 +37,8 @@ pub enum EventBody {
     WaitingStatus(WaitingStatus),
     /// A message in a chat.
     Message(Box<Message>),
+    /// To all tabs of the reader: missed calls were marked seen.
+    CallsSeen(CallsSeen),
     /// A chat appeared or changed.
     ChatUpdated(Box<Chat>),
 }
@@ -91,6 +93,9 @@ pub struct Snapshot {
     pub presence: Vec<UserPresence>,
     /// Calls that ring for this user now.
     pub incoming: Vec<IncomingCall>,
+    /// Missed calls that the user has not seen.
+    #[serde(default)]
+    pub missed_calls: u32,
 }
 
 /// Fields of `server_draining`.

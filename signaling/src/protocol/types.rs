@@ -259,6 +259,10 @@ pub struct Message {
     pub content: String,
     /// The call, for kind `call`.
     pub call: Option<CallSummary>,
+    /// The call in which a text was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub in_call: Option<CallId>,
     /// RFC 3339.
     pub created_at: String,
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::protocol::{
-    ClientFrame, Command, Done, ErrorCode, EventBody, JoinCallResult, MAX_FRAME_BYTES, MAX_SDP_FRAME_BYTES,
-    RealtimeBody, SUBPROTOCOL, ServerFrame, StartCallResult, close,
+    CallDetails, CallPage, ChatList, ClientFrame, Command, Done, ErrorCode, EventBody, JoinCallResult, MAX_FRAME_BYTES,
+    MAX_SDP_FRAME_BYTES, MessagePage, RealtimeBody, SUBPROTOCOL, ServerFrame, StartCallResult, Unread, close,
 };
 
 /// A declared type.
@@ -31,6 +31,11 @@ pub(super) fn types() -> Vec<Declared> {
     collector.visit::<StartCallResult>();
     collector.visit::<JoinCallResult>();
     collector.visit::<Done>();
+    collector.visit::<ChatList>();
+    collector.visit::<MessagePage>();
+    collector.visit::<Unread>();
+    collector.visit::<CallPage>();
+    collector.visit::<CallDetails>();
     collector.visit::<EventBody>();
     collector.visit::<RealtimeBody>();
     collector.visit::<ClientFrame>();

@@ -9,13 +9,12 @@ use uuid::Uuid;
 use super::unit::{Opened, Unit};
 use super::{Actor, Result, Service, ServiceError};
 use crate::calls::{self, At, Call, Chat, Input, NewCall};
-use crate::ids::{CallId, ChatId, CommandId, MessageId, UserId};
+use crate::ids::{CallId, ChatId, CommandId, UserId};
 use crate::protocol::{
-    Command, Done, ErrorCode, EventBody, JoinCall, JoinCallResult, Message, MessageKind, Outcome, SendMessage,
-    StartCall, StartCallResult, WireError,
+    Command, Done, ErrorCode, JoinCall, JoinCallResult, Outcome, StartCall, StartCallResult, WireError,
 };
 use crate::store::calls::{live_call_of_chat, load, recent, seat_of};
-use crate::store::{StoreError, chats, messages, outbox, rfc3339};
+use crate::store::{StoreError, outbox};
 
 /// Limits count what happened in this window, ms.
 const LIMIT_WINDOW_MS: i64 = 60_000;
@@ -45,8 +44,9 @@ impl Service {
             Command::StartCall(start) => json(&self.start(&mut unit, actor, start).await?)?,
             Command::AcceptCall(join) => json(&self.join(&mut unit, actor, join, true).await?)?,
             Command::JoinCall(join) => json(&self.join(&mut unit, actor, join, false).await?)?,
-            Command::SendMessage(message) => json(&self.send(&mut unit, &actor.user, message).await?)?,
-            Command::MarkRead(chat) => json(&self.mark_read(&mut unit, &actor.user, &chat.chat_id).await?)?,
+            Command::SendMessage(message) => json(&unit.send(&actor.user, message).await?)?,
+            Command::MarkRead(mark) => json(&unit.mark_read(&actor.user, mark).await?)?,
+            Command::MarkCallsSeen(mark) => json(&unit.mark_calls_seen(&actor.user, mark).await?)?,
             command => {
                 let (call, input) = self.input(&mut unit, actor, command).await?;
                 let opened = unit.open_one(&call).await?.ok_or(StoreError::NotFound("call"))?;
@@ -264,61 +264,6 @@ impl Service {
             since,
         );
         within(in_call.await?, self.config.invites_per_call_minute, now)
-    }
-
-    async fn send(&self, unit: &mut Unit<'_>, sender: &UserId, send: &SendMessage) -> Result<Message> {
-        if send.content.trim().is_empty() {
-            return Err(refuse(ErrorCode::BadRequest, "the message is empty"));
-        }
-        if send.content.len() > self.config.max_message_bytes as usize {
-            return Err(refuse(ErrorCode::BadRequest, "the message is too long"));
-        }
-        let chat = self.member_chat(unit, sender, &send.chat_id).await?;
-        let now = unit.now().await?;
-        let id = MessageId(Uuid::now_v7().to_string());
-        let new = messages::NewMessage {
-            id: &id,
-            chat: &chat.id,
-            sender,
-            call: None,
-            content: &send.content,
-            now_ms: now.0,
-        };
-        messages::insert(&mut unit.tx, &new).await?;
-        let message = Message {
-            id,
-            chat_id: chat.id,
-            sender_id: sender.clone(),
-            kind: MessageKind::Text,
-            content: send.content.clone(),
-            call: None,
-            created_at: rfc3339(now.0),
-        };
-        let draft = super::render::draft(&EventBody::Message(Box::new(message.clone())), None, None)?;
-        for user in chat.members.keys() {
-            unit.tell(user, draft.clone());
-        }
-        Ok(message)
-    }
-
-    async fn mark_read(&self, unit: &mut Unit<'_>, user: &UserId, chat: &ChatId) -> Result<Done> {
-        let chat = self.member_chat(unit, user, chat).await?;
-        if !messages::mark_read(&mut unit.tx, &chat.id, user).await? {
-            return Ok(Done { outcome: Outcome::Noop });
-        }
-        if let Some(seen) = chats::chats_of(&mut unit.tx, user, Some(&chat.id)).await?.pop() {
-            unit.tell(
-                user,
-                super::render::draft(&EventBody::ChatUpdated(Box::new(seen)), None, None)?,
-            );
-        }
-        Ok(Done { outcome: Outcome::Done })
-    }
-
-    async fn member_chat(&self, unit: &mut Unit<'_>, user: &UserId, chat: &ChatId) -> Result<Chat> {
-        let chat = unit.lock_chats(BTreeSet::from([chat.clone()])).await?.remove(chat);
-        let chat = chat.filter(|chat| chat.members.contains_key(user));
-        chat.ok_or_else(|| StoreError::NotFound("chat").into())
     }
 }
 

@@ -43,7 +43,7 @@ impl From<StoreError> for WireError {
         match error {
             StoreError::NotFound(what) => Self::new(ErrorCode::NotFound, format!("{what} not found")),
             StoreError::Exists(what) => Self::new(ErrorCode::Exists, format!("{what} exists already")),
-            StoreError::CommandReused => Self::new(ErrorCode::BadRequest, error.to_string()),
+            StoreError::CommandReused | StoreError::Text => Self::new(ErrorCode::BadRequest, error.to_string()),
             StoreError::Unavailable(cause) => {
                 tracing::warn!(%cause, "the database is not available");
                 Self {

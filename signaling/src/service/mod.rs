@@ -3,6 +3,7 @@
 mod bus;
 mod commands;
 mod error;
+mod messages;
 mod observe;
 mod queries;
 mod render;

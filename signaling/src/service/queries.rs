@@ -10,7 +10,7 @@ use crate::ids::{CallId, ChatId, UserId};
 use crate::protocol::{ActiveCall, Event, EventBody, MediaSource, Roster, Snapshot, UserPresence};
 use crate::store::db::{Tx, args};
 use crate::store::words::parse;
-use crate::store::{CallRecord, StoreError, calls, chats, outbox, users};
+use crate::store::{CallRecord, StoreError, call_list, calls, chats, outbox, users};
 
 impl Service {
     /// State for a page that starts. `presence` is asked for everybody who shares a chat with the user.
@@ -47,6 +47,7 @@ impl Service {
             people.add(users::users_by_id(&mut tx, &named).await?);
             incoming.push(render::incoming(&call, &people, user, deadline, now, busy));
         }
+        let missed_calls = call_list::unseen(&mut tx, user).await?;
         drop(tx);
         let contacts: BTreeSet<&UserId> = chats
             .iter()
@@ -57,6 +58,7 @@ impl Service {
             chats,
             presence: presence(&contacts),
             incoming,
+            missed_calls,
         })
     }
 

@@ -45,6 +45,10 @@ impl<'a> Unit<'a> {
         })
     }
 
+    pub(super) fn service(&self) -> &'a Service {
+        self.service
+    }
+
     /// The database's clock; asked when the locks are held.
     pub(super) async fn now(&mut self) -> Result<At> {
         Ok(At(self.tx.now_ms().await?))
@@ -203,6 +207,7 @@ impl<'a> Unit<'a> {
             chat: &call.chat,
             sender: &call.initiated_by,
             call: Some(&call.id),
+            in_call: None,
             content: "",
             now_ms: at.0,
         };
@@ -216,6 +221,7 @@ impl<'a> Unit<'a> {
                 kind: MessageKind::Call,
                 content: String::new(),
                 call: Some(render::summary(call, user)),
+                in_call: None,
                 created_at: rfc3339(at.0),
             };
             let draft = render::draft(&EventBody::Message(Box::new(message)), Some(call), None)?;

@@ -250,15 +250,16 @@ async fn save_participant(
     tx.execute(
         "INSERT INTO call_participants (call_id, user_id, status, role, device_id, joined_at, left_at, duration_ms, \
          invited_by, admitted, socket_lost, media, mutes, hand_at, ring_deadline, rejoin_deadline, media_deadline, \
-         node_id, lease_until) \
+         node_id, lease_until, called_at) \
          VALUES ($1, $2, $3, $4, $5, ts($6), ts($7), $8, $9, $10, $11, $12, $13::jsonb, ts($14), ts($15), ts($16), \
-         ts($17), $18, ts($19)) \
+         ts($17), $18, ts($19), ts($20)) \
          ON CONFLICT (call_id, user_id) DO UPDATE SET status = excluded.status, device_id = excluded.device_id, \
          joined_at = excluded.joined_at, left_at = excluded.left_at, duration_ms = excluded.duration_ms, \
          invited_by = excluded.invited_by, admitted = excluded.admitted, socket_lost = excluded.socket_lost, \
          media = excluded.media, mutes = excluded.mutes, hand_at = excluded.hand_at, \
          ring_deadline = excluded.ring_deadline, rejoin_deadline = excluded.rejoin_deadline, \
-         media_deadline = excluded.media_deadline, node_id = excluded.node_id, lease_until = excluded.lease_until",
+         media_deadline = excluded.media_deadline, node_id = excluded.node_id, lease_until = excluded.lease_until, \
+         seen = call_participants.seen AND call_participants.status = excluded.status",
         args![
             call.id.as_str(),
             user.as_str(),
@@ -278,7 +279,8 @@ async fn save_participant(
             ms(person.rejoin_deadline),
             ms(person.media_deadline),
             seat.then_some(lease.node),
-            seat.then_some(lease.until_ms)
+            seat.then_some(lease.until_ms),
+            call.created_at.0
         ],
     )
     .await

@@ -111,6 +111,16 @@ impl Store {
         tx.commit().await
     }
 
+    /// Whether a user is in a chat.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_member(&self, chat: &ChatId, user: &UserId) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM chat_participants WHERE chat_id = $1 AND user_id = $2";
+        let row = self.db.fetch_optional(sql, args![chat.as_str(), user.as_str()]).await?;
+        Ok(row.is_some())
+    }
+
     /// Kind of a chat, and its members with their roles.
     ///
     /// # Errors

@@ -356,6 +356,8 @@ fn failed(error: sqlx::Error) -> StoreError {
                 "57P01" | "57P02" | "57P03" | "53300" => StoreError::Unavailable(cause.to_string()),
                 // SQLite: SQLITE_BUSY, SQLITE_LOCKED, and SQLITE_BUSY_SNAPSHOT.
                 "5" | "6" | "517" => StoreError::Busy,
+                // Postgres: character_not_in_repertoire, untranslatable_character.
+                "22021" | "22P05" => StoreError::Text,
                 _ if cause.is_unique_violation() => {
                     StoreError::Exists(cause.constraint().map_or_else(|| cause.to_string(), str::to_owned))
                 }

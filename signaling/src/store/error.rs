@@ -21,6 +21,9 @@ pub enum StoreError {
     /// A command id was used before, for another operation.
     #[error("this command id was used for another operation")]
     CommandReused,
+    /// A text holds what the database cannot keep.
+    #[error("a text holds a NUL character")]
+    Text,
     /// A migration failed or does not match what was applied before.
     #[error("migration: {0}")]
     Migrate(String),

@@ -15,7 +15,10 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) id: &'a MessageId,
     pub(crate) chat: &'a ChatId,
     pub(crate) sender: &'a UserId,
+    /// The call that left it.
     pub(crate) call: Option<&'a CallId>,
+    /// The call in which it was written.
+    pub(crate) in_call: Option<&'a CallId>,
     pub(crate) content: &'a str,
     pub(crate) now_ms: i64,
 }
@@ -36,8 +39,8 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewMessage<'_>) -> Result<()> {
         MessageKind::Text
     };
     tx.execute(
-        "INSERT INTO messages (id, chat_id, seq, sender_id, kind, call_id, content, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, ts($8))",
+        "INSERT INTO messages (id, chat_id, seq, sender_id, kind, call_id, content, created_at, in_call) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, ts($8), $9)",
         args![
             new.id.as_str(),
             new.chat.as_str(),
@@ -46,7 +49,8 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewMessage<'_>) -> Result<()> {
             word(&kind)?,
             new.call.map(CallId::as_str),
             new.content,
-            new.now_ms
+            new.now_ms,
+            new.in_call.map(CallId::as_str)
         ],
     )
     .await?;
@@ -70,14 +74,24 @@ pub(crate) async fn read_by_participants(tx: &mut Tx, call: &CallId, chat: &Chat
     .map(drop)
 }
 
-/// Marks everything in a chat read. Whether anything was not.
-pub(crate) async fn mark_read(tx: &mut Tx, chat: &ChatId, user: &UserId) -> Result<bool> {
+/// Marks a chat read, up to a message or (none given) all of it. Whether the marker moved; it never goes back.
+pub(crate) async fn mark_read(tx: &mut Tx, chat: &ChatId, user: &UserId, up_to: Option<&MessageId>) -> Result<bool> {
+    let newest = match up_to {
+        None => tx.fetch_optional(
+            "SELECT message_seq AS seq FROM chats WHERE id = $1",
+            args![chat.as_str()],
+        ),
+        Some(id) => tx.fetch_optional(
+            "SELECT seq FROM messages WHERE id = $2 AND chat_id = $1",
+            args![chat.as_str(), id.as_str()],
+        ),
+    };
+    let seq = newest.await?.ok_or(StoreError::NotFound("message"))?.int("seq")?;
     let changed = tx
         .execute(
-            "UPDATE chat_participants SET last_read_seq = (SELECT message_seq FROM chats WHERE id = $1) \
-             WHERE chat_id = $1 AND user_id = $2 \
-             AND last_read_seq < (SELECT message_seq FROM chats WHERE id = $1)",
-            args![chat.as_str(), user.as_str()],
+            "UPDATE chat_participants SET last_read_seq = $3 \
+             WHERE chat_id = $1 AND user_id = $2 AND last_read_seq < $3",
+            args![chat.as_str(), user.as_str(), seq],
         )
         .await?;
     Ok(changed > 0)
@@ -106,6 +120,7 @@ fn message(row: &Row) -> Result<Message> {
         kind: parse("kind", row.text("kind")?)?,
         content: row.text("content")?,
         call,
+        in_call: row.opt_text("in_call")?.map(CallId::from),
         created_at: rfc3339(row.int("created_ms")?),
     })
 }
@@ -114,7 +129,7 @@ fn message(row: &Row) -> Result<Message> {
 pub(crate) async fn newest(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<BTreeMap<ChatId, Message>> {
     let rows = tx
         .fetch_all(
-            "SELECT m.id, m.chat_id, m.sender_id, m.kind, m.content, ms(m.created_at) AS created_ms, m.call_id, \
+            "SELECT m.id, m.chat_id, m.sender_id, m.kind, m.content, ms(m.created_at) AS created_ms, m.call_id, m.in_call, \
              k.type AS call_type, k.status, k.end_reason, ms(k.started_at) AS started_ms, \
              ms(k.ended_at) AS ended_ms, p.status AS mine \
              FROM chat_participants mine JOIN chats c ON c.id = mine.chat_id \
@@ -131,6 +146,25 @@ pub(crate) async fn newest(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Re
 }
 
 impl Store {
+    /// Texts written in a call, before one (or the newest ones), newest first. Whether the reader may is the caller's to
+    /// check.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn call_messages(&self, call: &CallId, before: Option<&MessageId>, limit: u32) -> Result<Vec<Message>> {
+        let rows = self
+            .db
+            .fetch_all(
+                "SELECT m.id, m.chat_id, m.sender_id, m.kind, m.content, ms(m.created_at) AS created_ms, m.call_id, \
+                 m.in_call FROM messages m WHERE m.in_call = $1 \
+                 AND ($2 IS NULL OR m.seq < (SELECT seq FROM messages WHERE id = $2 AND in_call = $1)) \
+                 ORDER BY m.seq DESC LIMIT $3",
+                args![call.as_str(), before.map(MessageId::as_str), i64::from(limit)],
+            )
+            .await?;
+        rows.iter().map(message).collect()
+    }
+
     /// Messages before one (or the newest ones), newest first, as this user sees them. Whether they may is the caller's to
     /// check.
     ///
@@ -146,7 +180,7 @@ impl Store {
         let rows = self
             .db
             .fetch_all(
-                "SELECT m.id, m.chat_id, m.sender_id, m.kind, m.content, ms(m.created_at) AS created_ms, m.call_id, \
+                "SELECT m.id, m.chat_id, m.sender_id, m.kind, m.content, ms(m.created_at) AS created_ms, m.call_id, m.in_call, \
                  k.type AS call_type, k.status, k.end_reason, ms(k.started_at) AS started_ms, \
                  ms(k.ended_at) AS ended_ms, p.status AS mine \
                  FROM messages m LEFT JOIN calls k ON k.id = m.call_id \

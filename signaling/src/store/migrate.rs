@@ -9,9 +9,23 @@ use super::StoreError;
 use super::db::Db;
 
 /// (version, description, SQL). Forward only; an applied one is never edited, because sqlx compares checksums.
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "calls", include_str!("../../../migrations/postgres/0001_calls.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "calls", include_str!("../../../migrations/postgres/0001_calls.sql")),
+    (
+        2,
+        "history",
+        include_str!("../../../migrations/postgres/0002_history.sql"),
+    ),
+];
 /// As [`POSTGRES`]; both lists have the same versions.
-const SQLITE: &[(i64, &str, &str)] = &[(1, "calls", include_str!("../../../migrations/sqlite/0001_calls.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "calls", include_str!("../../../migrations/sqlite/0001_calls.sql")),
+    (
+        2,
+        "history",
+        include_str!("../../../migrations/sqlite/0002_history.sql"),
+    ),
+];
 
 fn migrator(list: &'static [(i64, &'static str, &'static str)]) -> Migrator {
     let migrations = list.iter().map(|&(version, description, sql)| {

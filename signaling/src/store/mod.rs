@@ -1,5 +1,6 @@
 //! The store: Postgres and SQLite from one code path.
 
+pub(crate) mod call_list;
 pub(crate) mod calls;
 pub(crate) mod chats;
 pub(crate) mod db;
@@ -12,6 +13,7 @@ mod records;
 pub(crate) mod users;
 pub(crate) mod words;
 
+pub use call_list::{CallFilter, Cursor, Direction};
 pub use error::StoreError;
 pub use records::{CallEventRecord, CallRecord, ParticipantRecord, UserRecord};
 

@@ -144,6 +144,15 @@ impl Store {
         row.as_ref().map(record).transpose()
     }
 
+    /// Name and picture of each of these, in no order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn users_named(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        let mut tx = self.db.begin_read().await?;
+        users_by_id(&mut tx, ids).await
+    }
+
     /// Users by name, for an administrator's list.
     ///
     /// # Errors

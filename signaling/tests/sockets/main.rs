@@ -4,6 +4,7 @@
 
 mod common;
 mod connection;
+mod history;
 mod rest;
 mod ringing;
 mod whip;

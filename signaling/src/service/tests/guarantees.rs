@@ -58,7 +58,7 @@ both! {
     async fn messages_are_counted_until_they_are_read(house: House) {
         let (anna, boris, eve) = (house.person("anna").await, house.person("boris").await, house.person("eve").await);
         let chat = house.direct(&anna, &boris).await;
-        let say = |text: &str| Command::SendMessage(SendMessage { chat_id: chat.clone(), content: text.into() });
+        let say = |text: &str| Command::SendMessage(SendMessage { chat_id: chat.clone(), content: text.into(), call_id: None });
         house.ok(&anna, say("one")).await;
         house.ok(&anna, say("two")).await;
         assert_eq!(house.refused(&anna, say("  ")).await, ErrorCode::BadRequest);
@@ -72,7 +72,7 @@ both! {
         assert_eq!(newest.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["two", "one"]);
         let older = house.store().messages(&boris.user, &chat, Some(&newest[0].id), 10).await.unwrap();
         assert_eq!(older.len(), 1);
-        house.ok(&boris, Command::MarkRead(ChatRef { chat_id: chat.clone() })).await;
+        house.ok(&boris, Command::MarkRead(MarkRead { chat_id: chat.clone(), up_to: None })).await;
         assert_eq!(unread(boris.clone()).await, 0);
         assert_eq!(house.last(&boris, "chat_updated").await["unread"], 0);
     }

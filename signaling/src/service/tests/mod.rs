@@ -2,6 +2,7 @@
 
 mod groups;
 mod guarantees;
+mod history;
 mod lifecycle;
 mod races;
 

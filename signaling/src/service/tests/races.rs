@@ -179,7 +179,7 @@ both! {
             let (house, chat, people) = (&house, &chat, &people);
             async move {
                 for n in 0..30 {
-                    let message = SendMessage { chat_id: chat.clone(), content: format!("{who}.{n}") };
+                    let message = SendMessage { chat_id: chat.clone(), content: format!("{who}.{n}"), call_id: None };
                     house.ok(&people[who], Command::SendMessage(message)).await;
                 }
             }

@@ -82,7 +82,7 @@ test("a message moves its chat to the front and counts as unread, unless it is m
 });
 
 test("a snapshot replaces everything that was known", () => {
-  const state = after(ring, { op: "snapshot", d: { chats: [chat("c")], presence: [], incoming: [] } });
+  const state = after(ring, { op: "snapshot", d: { chats: [chat("c")], presence: [], incoming: [], missedCalls: 0 } });
   expect(state.chats.map(({ id }) => id)).toEqual(["c"]);
   expect(state.incoming).toEqual([]);
 });

@@ -105,6 +105,50 @@ export type CallCreated = {
   timestamp: string;
 };
 
+/** Answer of `GET /api/v1/calls/{call}`. */
+export type CallDetails = {
+  /** Which. */
+  callId: CallId;
+  /** Where. */
+  chatId: ChatId;
+  /** audio or video. */
+  type: CallType;
+  /** Now. */
+  status: CallStatus;
+  /** Why it is over; null while it lives. */
+  endReason: EndReason | null;
+  /** Who started it. */
+  initiatedBy: UserId;
+  /** RFC 3339: the ring. */
+  createdAt: string;
+  /** RFC 3339: the first answer. */
+  startedAt: string | null;
+  /** RFC 3339. */
+  endedAt: string | null;
+  /** Who ended it, if a person did. */
+  endedBy: UserId | null;
+  /** Whole seconds of talk. */
+  duration: number;
+  /** Everybody who was rung or in it. */
+  participants: Array<CallDetailsParticipant>;
+};
+
+/** One person's part in a past or present call. */
+export type CallDetailsParticipant = {
+  /** The person. */
+  user: User;
+  /** Now, or in the end. */
+  status: ParticipantStatus;
+  /** RFC 3339: when they took the seat last; null for who was never in it. */
+  joinedAt: string | null;
+  /** RFC 3339: when they freed it last. */
+  leftAt: string | null;
+  /** Whole seconds in the seat, over all stays. */
+  duration: number;
+  /** Each stay, from the call's events, in order. */
+  stays: Array<Stay>;
+};
+
 /** A call and the device it is on. */
 export type CallDevice = {
   /** Which. */
@@ -133,6 +177,40 @@ export type CallEnded = {
   timestamp: string;
 };
 
+/** A call in the reader's history. */
+export type CallEntry = {
+  /** Which. */
+  callId: CallId;
+  /** Where. */
+  chatId: ChatId;
+  /** A group's or room's name; null in a direct chat, and for who is not in the chat. */
+  chatName: string | null;
+  /** audio or video. */
+  type: CallType;
+  /** Now. */
+  status: CallStatus;
+  /** Why it is over; null while it lives. */
+  endReason: EndReason | null;
+  /** Who started it. */
+  initiator: User;
+  /** The others, by name: at most ten. */
+  others: Array<User>;
+  /** How many others there are. */
+  othersCount: number;
+  /** RFC 3339: the ring. */
+  createdAt: string;
+  /** RFC 3339: the first answer. */
+  startedAt: string | null;
+  /** RFC 3339. */
+  endedAt: string | null;
+  /** Whole seconds of talk; 0 when nobody answered. */
+  duration: number;
+  /** The reader's own status in it. */
+  mine: ParticipantStatus;
+  /** A missed call that the reader has seen; true for one that was not missed. */
+  seen: boolean;
+};
+
 /** One call in a chat. */
 export type CallId = string;
 
@@ -156,6 +234,16 @@ export type CallMissed = {
   initiator: User;
   /** RFC 3339. */
   timestamp: string;
+};
+
+/** Answer of `GET /api/v1/calls`. */
+export type CallPage = {
+  /** Newest first. */
+  calls: Array<CallEntry>;
+  /** Give it back as `cursor` for the calls before these; null: there are no more. */
+  next: string | null;
+  /** Missed calls that the reader has not seen, whatever the filter. */
+  unseen: number;
 };
 
 /** Somebody in a call did something. */
@@ -228,6 +316,12 @@ export type CallUser = {
   userId: UserId;
 };
 
+/** Fields of `calls_seen`. */
+export type CallsSeen = {
+  /** Missed calls that are still unseen. */
+  unseen: number;
+};
+
 /** A chat in the list of chats. */
 export type Chat = {
   /** Which. */
@@ -251,6 +345,12 @@ export type Chat = {
 /** A conversation: direct, group or room. */
 export type ChatId = string;
 
+/** Answer of `GET /api/v1/chats`. */
+export type ChatList = {
+  /** All chats of the user, newest first. */
+  chats: Array<Chat>;
+};
+
 /** A member of a chat. */
 export type ChatMember = {
   /** Their role here. */
@@ -261,12 +361,6 @@ export type ChatMember = {
   name: string;
   /** URL of a picture. */
   avatar: string | null;
-};
-
-/** A chat. */
-export type ChatRef = {
-  /** Which. */
-  chatId: ChatId;
 };
 
 /** A member's role in a chat. Owner and admin are moderators of its calls. */
@@ -308,7 +402,8 @@ export type Command = { "op": "start_call", "d": StartCall }
   | { "op": "lower_hand", "d": LowerHand }
   | { "op": "reaction", "d": Reaction }
   | { "op": "send_message", "d": SendMessage }
-  | { "op": "mark_read", "d": ChatRef }
+  | { "op": "mark_read", "d": MarkRead }
+  | { "op": "mark_calls_seen", "d": MarkCallsSeen }
   | { "op": "media_offer", "d": MediaOffer }
   | { "op": "intents", "d": Intents }
   | { "op": "renew_token", "d": RenewToken };
@@ -358,6 +453,7 @@ export type EventBody = { "op": "snapshot", "d": Snapshot }
   | { "op": "kicked", "d": CallActor }
   | { "op": "waiting_status", "d": WaitingStatus }
   | { "op": "message", "d": Message }
+  | { "op": "calls_seen", "d": CallsSeen }
   | { "op": "chat_updated", "d": Chat };
 
 /** First frame of a connection. */
@@ -489,6 +585,20 @@ export type LowerHand = {
   userId?: UserId;
 };
 
+/** Fields of `mark_calls_seen`. */
+export type MarkCallsSeen = {
+  /** The newest missed call that was seen; absent: all of them. */
+  upTo?: CallId;
+};
+
+/** Fields of `mark_read`. */
+export type MarkRead = {
+  /** Where. */
+  chatId: ChatId;
+  /** The newest message that was seen; absent: all of them. The marker never goes back. */
+  upTo?: MessageId;
+};
+
 /** Fields of `media_answer`: `sdp` for an offer, `ufrag` and `pwd` for an ICE restart. */
 export type MediaAnswer = {
   /** Which call. */
@@ -539,6 +649,8 @@ export type Message = {
   content: string;
   /** The call, for kind `call`. */
   call: CallSummary | null;
+  /** The call in which a text was written. */
+  inCall?: CallId;
   /** RFC 3339. */
   createdAt: string;
 };
@@ -548,6 +660,14 @@ export type MessageId = string;
 
 /** Kind of message. */
 export type MessageKind = "text" | "call";
+
+/** Answer of `GET /api/v1/chats/{chat}/messages` and `GET /api/v1/calls/{call}/messages`. */
+export type MessagePage = {
+  /** Newest first. */
+  messages: Array<Message>;
+  /** There are older ones: ask with `before` = the last one's id. */
+  more: boolean;
+};
 
 /** Fields of `mute` and `unmute`. */
 export type Mute = {
@@ -754,6 +874,8 @@ export type SendMessage = {
   chatId: ChatId;
   /** The text. */
   content: string;
+  /** Written in this call, in which the sender holds a seat: it reaches those in it who are not in the chat, too. */
+  callId?: CallId;
 };
 
 /** Fields of `server_draining`. */
@@ -783,6 +905,8 @@ export type Snapshot = {
   presence: Array<UserPresence>;
   /** Calls that ring for this user now. */
   incoming: Array<IncomingCall>;
+  /** Missed calls that the user has not seen. */
+  missedCalls: number;
 };
 
 /** Which of a participant's sources are live, and which a moderator has switched off. */
@@ -828,6 +952,22 @@ export type StartCallResult = { "outcome": "created" } & CallCreated
   callId: CallId;
   /** ringing or ongoing. */
   status: CallStatus;
+};
+
+/** From taking the seat to freeing it. */
+export type Stay = {
+  /** RFC 3339. */
+  joinedAt: string;
+  /** RFC 3339; null while they sit. */
+  leftAt: string | null;
+  /** `left`, `kicked`, `call_ended`, `connection_lost` or `media_failed`; null while they sit. */
+  reason: string | null;
+};
+
+/** Answer of `POST /api/v1/chats/{chat}/read`. */
+export type Unread = {
+  /** Messages of the chat that are still unread. */
+  unread: number;
 };
 
 /** A person as others see them. */
