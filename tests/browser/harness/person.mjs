@@ -60,7 +60,9 @@ export class Person {
     await this.sees('chat-header');
   }
 
+  /** Rings the open chat, once the page knows that somebody in it is there to hear it; else it would ask first. */
   async call(kind) {
+    await this.sees('chat-item', '[aria-current="true"][data-online="true"]');
     await this.click(kind === 'audio' ? 'call-audio' : 'call-video');
   }
 

@@ -1,3 +1,4 @@
+import { EarlyDevices, EarlyLink } from "./call/early.ts";
 import { CallSession } from "./call/session.ts";
 import type { Clock } from "./clock.ts";
 import { Connection, type ConnectionState, type StopReason } from "./connection.ts";
@@ -5,12 +6,14 @@ import { Emitter } from "./emitter.ts";
 import { RinghallError } from "./errors.ts";
 import type { Devices } from "./media/devices.ts";
 import type { OpenLink } from "./media/link.ts";
+import { CAMERA_STEPS } from "./media/pool.ts";
 import type {
   CallType,
   Chat,
   Command,
   EventBody,
   IceServer,
+  IncomingCall,
   JoinCallResult,
   Limits,
   Message,
@@ -45,6 +48,27 @@ export interface ClientOptions {
   lang?: string;
 }
 
+/** What is switched on when a call is entered; the microphone unless said otherwise. */
+export interface MediaChoice {
+  mic?: boolean;
+  camera: boolean;
+}
+
+export interface JoinOptions extends MediaChoice {
+  /** Move the seat here from another tab of mine. */
+  takeover?: boolean;
+  /** Get on the waiting list where there is one, instead of being refused. */
+  wait?: boolean;
+}
+
+export interface StartOptions extends Partial<MediaChoice> {
+  /** Whom to ring; everybody else in the chat when absent. */
+  invitees?: string[];
+}
+
+type Begin = (callId: string, chatId: string, type: CallType, outgoing: boolean) => CallSession;
+type Enter<T> = (begin: Begin) => Promise<T>;
+
 /** What the other side of a start is: a call of ours, or one that is there already and may be joined. */
 export type Started = { outcome: "created"; call: CallSession } | { outcome: "exists"; callId: string };
 
@@ -59,6 +83,8 @@ export class RinghallClient extends Emitter<ClientEvents> {
   #limits: Limits | null = null;
   #ringTimers = new Map<string, () => void>();
   #welcomes = 0;
+  /** The call that rings here for which an offer is ready. */
+  #ready: { callId: string; link: EarlyLink } | null = null;
   /** Commands under way that will put this tab into a call, and what came for that call before their answer did. */
   #entering = 0;
   #early: Array<{ callId: string; hand: (call: CallSession) => void }> = [];
@@ -108,38 +134,65 @@ export class RinghallClient extends Emitter<ClientEvents> {
 
   close(): void {
     this.#call?.leave();
+    this.#ready?.link.discard();
+    this.#ready = null;
     this.connection.close();
     for (const cancel of this.#ringTimers.values()) cancel();
   }
 
-  /** Rings a chat. `devices` says what is switched on at first; a video call's camera by default. */
-  async startCall(chat: Chat, type: CallType): Promise<Started> {
-    const leave = this.#leaveCurrent();
-    return this.#entry(async () => {
+  /** Rings a chat, or those of its members who are named. */
+  startCall(
+    chat: Chat,
+    type: CallType,
+    { invitees, mic = true, camera = type === "video" }: StartOptions = {},
+  ): Promise<Started> {
+    return this.#entry({ mic, camera }, this.#newLink(), async (begin) => {
       const result = await this.connection.send<StartCallResult>({
         op: "start_call",
-        d: { chatId: chat.id, type, ...leave },
+        d: { chatId: chat.id, type, ...(invitees && { invitees }), ...this.#leaveCurrent() },
       });
       if (result.outcome === "exists") return { outcome: "exists", callId: result.callId };
-      const call = this.#take(result.callId, chat.id, type, true);
-      call.start({ mic: true, camera: type === "video" });
-      return { outcome: "created", call };
+      return { outcome: "created", call: begin(result.callId, chat.id, type, true) };
     });
   }
 
-  acceptCall(callId: string, options: { camera: boolean }): Promise<CallSession> {
-    const ring = this.#state.incoming.find((known) => known.callId === callId);
-    // Silence at once: the answer may take a while on a bad network, the ring must not.
-    this.#set(withoutRing(this.#state, callId));
-    if (!ring) return Promise.reject(new RinghallError("GONE", "That call does not ring any more."));
-    return this.#enter("accept_call", callId, ring.chatId, ring.type, options);
+  /**
+   * Makes the offer for a call that rings here, so that its first picture comes sooner once it is accepted. Nothing is
+   * sent and no device is opened. Only one call is prepared at a time; it ends with the ring.
+   */
+  prepare(callId: string): void {
+    if (this.#ready?.callId === callId || !this.#state.incoming.some((ring) => ring.callId === callId)) return;
+    this.#ready?.link.discard();
+    this.#ready = { callId, link: this.#newLink() };
   }
 
-  joinCall(chat: Chat, options: { camera: boolean; takeover?: boolean }): Promise<CallSession> {
+  async acceptCall(callId: string, options: MediaChoice): Promise<CallSession> {
+    const ring = this.#state.incoming.find((known) => known.callId === callId);
+    if (!ring) throw new RinghallError("GONE", "That call does not ring any more.");
+    const link = this.#ready?.callId === callId ? this.#ready.link : this.#newLink();
+    if (this.#ready?.link === link) this.#ready = null;
+    // Silence at once: the answer may take a while on a bad network, the ring must not.
+    this.#set(withoutRing(this.#state, callId));
+    const call = await this.#enter("accept_call", ring, options, link);
+    if (!call) throw new RinghallError("ROOM_LOCKED", "The call was locked while it rang.");
+    return call;
+  }
+
+  /**
+   * Joins the call of a chat. With `wait` a locked call, or a room with a waiting list, gives null: this tab is on the
+   * list, `waiting_status` tells what becomes of it, and one who is admitted joins again.
+   */
+  joinCall(chat: Chat, options: JoinOptions): Promise<CallSession | null> {
     const active = chat.activeCall;
     if (!active) return Promise.reject(new RinghallError("GONE", "There is no call in this chat."));
     this.#set(withoutRing(this.#state, active.callId));
-    return this.#enter("join_call", active.callId, chat.id, active.type, options);
+    const { callId, type } = active;
+    return this.#enter("join_call", { callId, chatId: chat.id, type }, options, this.#newLink());
+  }
+
+  /** Waits no longer to be let into a call. */
+  async stopWaiting(callId: string): Promise<void> {
+    await this.connection.send({ op: "leave_call", d: { callId } });
   }
 
   async rejectCall(callId: string, reason: RejectReason = "declined"): Promise<void> {
@@ -150,6 +203,14 @@ export class RinghallClient extends Emitter<ClientEvents> {
   /** Any command of the protocol, as it is; for what this class has no method for. */
   request<T = unknown>(op: Command["op"], d: Command["d"]): Promise<T> {
     return this.connection.send<T>({ op, d } as Command);
+  }
+
+  /** The token was refreshed: the connection outlives the old one. */
+  renewToken(): void {
+    const { token } = this.#options;
+    this.connection.send({ op: "renew_token", d: { token: token() } }, { keep: false }).catch(() => {
+      // The next connection says hello with it.
+    });
   }
 
   sendMessage(chatId: string, content: string): Promise<Message> {
@@ -165,34 +226,50 @@ export class RinghallClient extends Emitter<ClientEvents> {
     });
   }
 
-  async #enter(
+  #enter(
     op: "accept_call" | "join_call",
-    callId: string,
-    chatId: string,
-    type: CallType,
-    { camera, takeover = false }: { camera: boolean; takeover?: boolean },
-  ): Promise<CallSession> {
-    const leave = this.#leaveCurrent();
-    return this.#entry(async () => {
+    { callId, chatId, type }: Pick<IncomingCall, "callId" | "chatId" | "type">,
+    { mic = true, camera, takeover = false, wait = false }: JoinOptions,
+    link: EarlyLink,
+  ): Promise<CallSession | null> {
+    return this.#entry({ mic, camera }, link, async (begin) => {
       const result = await this.connection.send<JoinCallResult>({
         op,
-        d: { callId, ...(takeover && { takeover }), ...leave },
+        d: { callId, ...(takeover && { takeover }), ...(wait && { wait }), ...this.#leaveCurrent() },
       });
+      if (result.outcome === "waiting") return null;
       if (result.status !== "ringing" && result.status !== "ongoing") {
         throw new RinghallError("GONE", "The call is over.");
       }
-      const call = this.#take(callId, chatId, type, false);
-      call.start({ mic: true, camera });
-      return call;
+      return begin(callId, chatId, type, false);
     });
   }
 
-  /** Keeps what the server says of a call before it answers the command that enters it; the roster comes that early. */
-  async #entry<T>(enter: () => Promise<T>): Promise<T> {
+  #newLink(): EarlyLink {
+    return new EarlyLink(this.#options.openLink, this.#ice, CAMERA_STEPS[0]);
+  }
+
+  /**
+   * Carries out a command that puts this tab into a call. Devices and offer are being made meanwhile, and are let go
+   * when it is refused; what the server says of the call before it answers the command (the roster comes that early) is
+   * kept for it.
+   */
+  async #entry<T>(media: { mic: boolean; camera: boolean }, link: EarlyLink, enter: Enter<T>): Promise<T> {
+    const devices = new EarlyDevices(this.#options.devices, media);
+    let begun = false;
     this.#entering += 1;
     try {
-      return await enter();
+      return await enter((callId, chatId, type, outgoing) => {
+        begun = true;
+        const call = this.#take(callId, chatId, type, outgoing, devices);
+        call.start(media, link);
+        return call;
+      });
     } finally {
+      if (!begun) {
+        link.discard();
+        devices.discard();
+      }
       this.#entering -= 1;
       if (this.#entering === 0) this.#early = [];
     }
@@ -204,17 +281,17 @@ export class RinghallClient extends Emitter<ClientEvents> {
     else if (this.#entering > 0) this.#early.push({ callId, hand });
   }
 
-  /** One seat per person: entering another call leaves this one, in the same transaction on the server. */
+  /**
+   * One seat per person: entering another call leaves this one, in the same transaction on the server. Here it ends only
+   * when that has happened: a refused command leaves everything as it was.
+   */
   #leaveCurrent(): { leave?: string } {
-    const current = this.#call;
-    if (!current) return {};
-    current.finish({ how: "left" });
-    return { leave: current.callId };
+    return this.#call ? { leave: this.#call.callId } : {};
   }
 
-  #take(callId: string, chatId: string, type: CallType, outgoing: boolean): CallSession {
+  #take(callId: string, chatId: string, type: CallType, outgoing: boolean, devices: Devices): CallSession {
     this.#call?.finish({ how: "left" });
-    const { clock, devices, openLink } = this.#options;
+    const { clock, openLink } = this.#options;
     const call = new CallSession({
       callId,
       chatId,
@@ -275,6 +352,11 @@ export class RinghallClient extends Emitter<ClientEvents> {
       if (state.incoming.some((ring) => ring.callId === callId)) continue;
       cancel();
       this.#ringTimers.delete(callId);
+    }
+    const ready = this.#ready;
+    if (ready && !state.incoming.some((ring) => ring.callId === ready.callId)) {
+      this.#ready = null;
+      ready.link.discard();
     }
     this.emit("state", state);
   }

@@ -1,5 +1,15 @@
 import { RinghallError } from "./errors.ts";
-import type { ErrorCode, Message, User } from "./protocol/index.ts";
+import type {
+  CallStatus,
+  CallType,
+  Chat,
+  EndReason,
+  ErrorCode,
+  Message,
+  ParticipantStatus,
+  User,
+  UserId,
+} from "./protocol/index.ts";
 
 export interface DemoUser {
   login: string;
@@ -30,10 +40,61 @@ export interface MessagePage {
   more: boolean;
 }
 
-/** A participant of a past or present call, as the details show it. */
+/** One person's part in a past or present call. */
+export interface CallDetailsParticipant {
+  user: User;
+  status: ParticipantStatus;
+  /** RFC 3339; null for who was never in it. */
+  joinedAt: string | null;
+  leftAt: string | null;
+  /** Whole seconds in the seat, over all stays. */
+  duration: number;
+}
+
+/** A past or present call, as the details show it. Times are RFC 3339. */
 export interface CallDetails {
   callId: string;
-  participants: Array<{ user: User; status: string; duration: number }>;
+  chatId: string;
+  type: CallType;
+  status: CallStatus;
+  endReason: EndReason | null;
+  initiatedBy: UserId;
+  /** When the ring began. */
+  createdAt: string;
+  /** The first answer. */
+  startedAt: string | null;
+  endedAt: string | null;
+  endedBy: UserId | null;
+  /** Whole seconds of talk. */
+  duration: number;
+  participants: CallDetailsParticipant[];
+}
+
+/** A room and its link. */
+export interface RoomInfo {
+  chat: Chat;
+  /** The last part of its link. */
+  name: string;
+  /** The link, `/r/{name}` on this server. */
+  url: string;
+}
+
+/** An invitation for people without an account; `url` is told this once. */
+export interface GuestLink {
+  id: string;
+  url: string;
+  /** RFC 3339; null: does not expire. */
+  expiresAt: string | null;
+  hasPassword: boolean;
+}
+
+/** What somebody who holds an invitation may know before entering. */
+export interface InviteInfo {
+  room: string;
+  /** There is a waiting list. */
+  lobby: boolean;
+  passwordNeeded: boolean;
+  expiresAt: string | null;
 }
 
 /** The part of the REST interface that a page needs. Refusals are {@link RinghallError}s. */
@@ -69,6 +130,35 @@ export class Rest {
 
   call(callId: string): Promise<CallDetails> {
     return this.#call("GET", `/api/v1/calls/${encodeURIComponent(callId)}`);
+  }
+
+  /** Makes a room; without a name it gets one that cannot be guessed. */
+  createRoom(room: { name?: string; lobby?: boolean } = {}): Promise<RoomInfo> {
+    return this.#call("POST", "/api/v1/rooms", room);
+  }
+
+  /** By its link: makes this person a member of the room. */
+  enterRoom(name: string): Promise<RoomInfo> {
+    return this.#call("POST", `/api/v1/rooms/${encodeURIComponent(name)}/enter`, {});
+  }
+
+  /** Owner and admins: whether who comes by the link waits to be let in. */
+  setLobby(name: string, lobby: boolean): Promise<RoomInfo> {
+    return this.#call("PATCH", `/api/v1/rooms/${encodeURIComponent(name)}`, { lobby });
+  }
+
+  /** Owner and admins: a link for guests. */
+  inviteGuests(name: string, limits: { expiresInSeconds?: number; maxUses?: number; password?: string } = {}) {
+    return this.#call<GuestLink>("POST", `/api/v1/rooms/${encodeURIComponent(name)}/invites`, limits);
+  }
+
+  lookAtInvite(code: string): Promise<InviteInfo> {
+    return this.#call("POST", "/api/v1/invites/look", { code });
+  }
+
+  /** Enters a room as a guest; the token reaches this room alone. */
+  enterAsGuest(guest: { code: string; name: string; password?: string }): Promise<Session & { chat: Chat }> {
+    return this.#call("POST", "/api/v1/invites/enter", guest);
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {

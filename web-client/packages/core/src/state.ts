@@ -98,6 +98,11 @@ export function reduceEvent(state: ClientState, event: EventBody, now: number): 
       return withoutRing(state, event.d.callId);
     case "call_rejected":
       return event.d.userId === state.me?.id ? withoutRing(state, event.d.callId) : state;
+    case "waiting_status":
+      return withCall(state, event.d.callId, (chat, call) => ({
+        ...chat,
+        activeCall: { ...call, waiting: event.d.status === "waiting" },
+      }));
     case "kicked":
       return withCall(state, event.d.callId, (chat, call) => ({
         ...chat,

@@ -3,13 +3,16 @@ import { useEffect } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { call, openChat, stopped } from "../state/app.ts";
 import { rest, server, session } from "../state/auth.ts";
+import { fragment, roomName } from "../state/route.ts";
 import { CallScreen } from "./CallScreen.tsx";
 import { ChatView } from "./ChatView.tsx";
 import { EndedCard } from "./EndedCard.tsx";
 import { IncomingCall } from "./IncomingCall.tsx";
+import { RoomPage } from "./RoomPage.tsx";
 import { Setup } from "./Setup.tsx";
 import { Sidebar } from "./Sidebar.tsx";
 import { SignIn } from "./SignIn.tsx";
+import { StartDialog } from "./StartDialog.tsx";
 import { Toasts } from "./Toasts.tsx";
 
 const RETRY_MS = 3_000;
@@ -20,6 +23,7 @@ export function App() {
     <>
       <Page />
       <EndedCard />
+      <StartDialog />
       <IncomingCall />
       <Toasts />
     </>
@@ -27,6 +31,8 @@ export function App() {
 }
 
 function Page() {
+  const room = roomName.value;
+  if (!session.value && room !== null && fragment.value) return <RoomPage name={room} />;
   if (!session.value) return location.pathname.startsWith("/setup") ? <Setup /> : <SignIn />;
   if (stopped.value === "replaced" || stopped.value === "removed") {
     return (
@@ -35,6 +41,7 @@ function Page() {
       </main>
     );
   }
+  if (room !== null) return call.value ? <CallScreen session={call.value} /> : <RoomPage name={room} />;
   return (
     <>
       <div class={openChat.value ? "shell shell-open" : "shell"} inert={call.value !== null}>

@@ -3,6 +3,7 @@ import type { Slot } from "@ringhall/core";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { slots } from "../state/app.ts";
+import { choice } from "../state/devices.ts";
 import { Icon } from "./Icon.tsx";
 
 /** Plays every audio slot; which voice is in which slot is the server's choice. */
@@ -58,6 +59,11 @@ function SlotAudio({ slot, onBlocked }: { slot: Slot; onBlocked: (play: () => vo
       audio.srcObject = null;
     };
   }, [slot.stream]);
+  const speaker = choice.value.speaker ?? "";
+  useEffect(() => {
+    // A loudspeaker that is gone: the browser goes on with its own choice.
+    if (element.current && "setSinkId" in element.current) element.current.setSinkId(speaker).catch(() => {});
+  }, [speaker]);
   // biome-ignore lint/a11y/useMediaCaption: live speech has no captions
   return <audio ref={element} autoplay />;
 }

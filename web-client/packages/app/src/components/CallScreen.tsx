@@ -4,9 +4,12 @@ import { useEffect, useRef } from "preact/hooks";
 import { clockTime } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { callView, chatName, chats, connection, me } from "../state/app.ts";
+import { AlonePrompt } from "./AlonePrompt.tsx";
 import { Avatar } from "./Avatar.tsx";
 import { CallAudio } from "./CallAudio.tsx";
 import { Controls } from "./Controls.tsx";
+import { DeviceButton } from "./DeviceDialog.tsx";
+import { SidePanel } from "./SidePanel.tsx";
 import { Stage } from "./Stage.tsx";
 
 export function CallScreen({ session }: { session: CallSession }) {
@@ -38,11 +41,17 @@ export function CallScreen({ session }: { session: CallSession }) {
             view.phase !== "ended" && t(`status.${view.phase}`)
           )}
         </p>
+        <span class="call-head-space" />
+        <DeviceButton session={session} />
         {connection.value === "waiting" && <p class="call-warning">{t("status.serverLost")}</p>}
       </header>
-      <Stage session={session} view={view} alone={others.length === 0} />
-      {waiting && others.length === 0 && <Callee chatId={view.chatId} status={t(`status.${waiting}`)} />}
-      {!waiting && others.length === 0 && view.phase === "connected" && <p class="call-alone">{t("stage.alone")}</p>}
+      <AlonePrompt session={session} until={view.aloneUntil} />
+      <div class="call-body">
+        <Stage session={session} view={view} alone={others.length === 0} />
+        {waiting && others.length === 0 && <Callee chatId={view.chatId} status={t(`status.${waiting}`)} />}
+        {!waiting && others.length === 0 && view.phase === "connected" && <p class="call-alone">{t("stage.alone")}</p>}
+        <SidePanel session={session} view={view} chat={chat} />
+      </div>
       <Controls session={session} view={view} chat={chat} />
       <CallAudio />
     </section>

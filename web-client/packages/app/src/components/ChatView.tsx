@@ -2,8 +2,9 @@ import type { Chat, UserPresence } from "@ringhall/core";
 import { useEffect } from "preact/hooks";
 import { shortTime } from "../i18n/format.ts";
 import { type Key, lang, t } from "../i18n/index.ts";
-import { join, ring, selectChat } from "../state/actions.ts";
+import { join, selectChat } from "../state/actions.ts";
 import { call, chatName, client, connection, isOnline, me, openChat, otherMember, world } from "../state/app.ts";
+import { askAndRing } from "../state/start.ts";
 import { pageTitle } from "../state/title.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Icon, type IconName } from "./Icon.tsx";
@@ -66,7 +67,7 @@ function CallButton({ chat, type, icon }: { chat: Chat; type: "audio" | "video";
       disabled={reason !== null}
       title={label}
       aria-label={reason ? `${t(`call.${type}`)}: ${label}` : label}
-      onClick={() => void ring(chat, type)}
+      onClick={() => askAndRing(chat, type)}
     >
       <Icon name={icon} />
     </button>

@@ -1,8 +1,8 @@
 import { durationInWords } from "../i18n/format.ts";
 import { catalogues, lang, t } from "../i18n/index.ts";
-import { ring } from "../state/actions.ts";
 import { chats } from "../state/app.ts";
 import { dismissEnded, type EndedCall, ended } from "../state/ended.ts";
+import { askAndRing } from "../state/start.ts";
 import { Icon } from "./Icon.tsx";
 
 /** Says that the call is over and how long it was; stays out of the way of what comes next. */
@@ -24,7 +24,7 @@ export function EndedCard() {
         </span>
       </div>
       {chat && !chat.activeCall && (
-        <button type="button" class="button button-small" onClick={() => void ring(chat, card.type)}>
+        <button type="button" class="button button-small" onClick={() => askAndRing(chat, card.type)}>
           {t("ended.again")}
         </button>
       )}

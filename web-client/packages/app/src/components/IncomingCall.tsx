@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { soundUnlocked } from "../sound/context.ts";
 import { accept, decline } from "../state/actions.ts";
-import { call, chatName, chats, incoming } from "../state/app.ts";
+import { call, chatName, chats, client, incoming } from "../state/app.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Icon } from "./Icon.tsx";
 
@@ -22,11 +22,14 @@ function RingDialog({ ring }: { ring: Ring }) {
     // A modal dialog is above everything and keeps the focus inside.
     dialog.current?.showModal();
     first.current?.focus();
+    // Only where somebody looks: a browser full of tabs need not make an offer in each of them.
+    if (document.visibilityState === "visible") client.value?.prepare(ring.callId);
     return () => {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  const { callId, chatId, initiator, type } = ring;
+  const { callId, chatId, type } = ring;
+  const ringer = ring.invitedBy ?? ring.initiator;
   const video = type === "video";
   return (
     <dialog
@@ -44,14 +47,14 @@ function RingDialog({ ring }: { ring: Ring }) {
           {t(video ? "incoming.video" : "incoming.audio")}
         </p>
         <div class="ring-avatar">
-          <Avatar id={initiator.id} name={initiator.name} url={initiator.avatar} size="huge" />
+          <Avatar id={ringer.id} name={ringer.name} url={ringer.avatar} size="huge" />
         </div>
         <h2 id="ring-name" class="ring-name">
-          {initiator.name}
+          {ringer.name}
         </h2>
         <p class="ring-where">{whereOf(ring)}</p>
         <p class="visually-hidden" role="alert">
-          {t("incoming.announce", { name: initiator.name })}
+          {t("incoming.announce", { name: ringer.name })}
         </p>
         {!soundUnlocked.value && (
           <p class="ring-locked">
@@ -117,12 +120,13 @@ function RingButton({ kind, icon, label, testId, buttonRef, onClick }: RingButto
 
 /** Call waiting. */
 function WaitingCall({ ring }: { ring: Ring }) {
-  const { callId, chatId, initiator, type } = ring;
+  const { callId, chatId, type } = ring;
+  const ringer = ring.invitedBy ?? ring.initiator;
   return (
     <section class="waiting" role="alert" data-testid="incoming-call" data-call-id={callId}>
-      <Avatar id={initiator.id} name={initiator.name} url={initiator.avatar} />
+      <Avatar id={ringer.id} name={ringer.name} url={ringer.avatar} />
       <div class="waiting-text">
-        <strong>{initiator.name}</strong>
+        <strong>{ringer.name}</strong>
         <span>
           {t(type === "video" ? "incoming.video" : "incoming.audio")} {whereOf(ring)}
         </span>

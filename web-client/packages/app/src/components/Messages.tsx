@@ -3,12 +3,14 @@ import type { Chat, Message } from "@ringhall/core";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { daysBetween } from "../i18n/format.ts";
 import { type Lang, lang, t } from "../i18n/index.ts";
-import { ring, send } from "../state/actions.ts";
-import { call, client, connection, me } from "../state/app.ts";
+import { send } from "../state/actions.ts";
+import { client, me } from "../state/app.ts";
 import { histories, loadMessages } from "../state/messages.ts";
+import { chatInSight } from "../state/panel.ts";
 import { Avatar } from "./Avatar.tsx";
-import { historyText, isMissed } from "./history.ts";
+import { CallMessage } from "./CallMessage.tsx";
 import { Icon } from "./Icon.tsx";
+import { Time } from "./Time.tsx";
 
 /** Within this distance of the end a new message is followed. */
 const FOLLOW_PX = 120;
@@ -24,7 +26,7 @@ export function Messages({ chat }: { chat: Chat }) {
   }, [newest]);
   useEffect(() => {
     const read = () => {
-      if (document.visibilityState === "visible") client.value?.markRead(chat.id);
+      if (document.visibilityState === "visible" && chatInSight.value === chat.id) client.value?.markRead(chat.id);
     };
     document.addEventListener("visibilitychange", read);
     return () => document.removeEventListener("visibilitychange", read);
@@ -112,40 +114,6 @@ function TextMessage({ chat, message, first }: { chat: Chat; message: Message; f
       </div>
     </article>
   );
-}
-
-function CallMessage({ chat, message }: { chat: Chat; message: Message }) {
-  const missed = isMissed(message);
-  const video = message.call?.type === "video";
-  const free = !call.value && !chat.activeCall && connection.value === "online";
-  return (
-    <article
-      class={missed ? "call-message call-message-missed" : "call-message"}
-      data-testid="message"
-      data-kind="call"
-    >
-      <span class="call-message-icon">
-        <Icon name={missed ? "missed" : video ? "video" : "phone"} />
-      </span>
-      <p>{historyText(message, chat)}</p>
-      <Time iso={message.createdAt} />
-      {missed && chat.type === "direct" && (
-        <button
-          type="button"
-          class="button button-small"
-          disabled={!free}
-          onClick={() => void ring(chat, message.call?.type ?? "audio")}
-        >
-          {t("history.callBack")}
-        </button>
-      )}
-    </article>
-  );
-}
-
-function Time({ iso }: { iso: string }) {
-  const text = new Intl.DateTimeFormat(lang.value, { hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
-  return <time dateTime={iso}>{text}</time>;
 }
 
 function Composer({ chat }: { chat: Chat }) {

@@ -1,8 +1,9 @@
 import type { Chat, Message } from "@ringhall/core";
 import { shortTime } from "../i18n/format.ts";
 import { lang, t } from "../i18n/index.ts";
-import { selectChat } from "../state/actions.ts";
+import { attempt, selectChat } from "../state/actions.ts";
 import { chatName, chats, connection, isOnline, me, openChatId, otherMember, world } from "../state/app.ts";
+import { newMeeting } from "../state/room.ts";
 import { Avatar } from "./Avatar.tsx";
 import { historyText } from "./history.ts";
 import { Icon } from "./Icon.tsx";
@@ -22,6 +23,16 @@ export function Sidebar() {
               : t(connection.value === "waiting" ? "connection.waiting" : "connection.connecting")}
           </span>
         </div>
+        <button
+          type="button"
+          class="icon-button"
+          data-testid="new-meeting"
+          aria-label={t("room.new")}
+          title={t("room.new")}
+          onClick={() => void attempt(newMeeting())}
+        >
+          <Icon name="link" />
+        </button>
         <Settings />
       </header>
       {world.value && chats.value.length === 0 && connection.value === "online" ? (

@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { startClient } from "../state/app.ts";
 import { expired, rest, server, setSession } from "../state/auth.ts";
+import { roomName } from "../state/route.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Brand } from "./Brand.tsx";
 
@@ -38,6 +39,7 @@ export function SignIn() {
       <section class="door-card">
         <Brand />
         {server.value?.setupRequired && <p class="hint hint-strong">{t("signIn.needsSetup")}</p>}
+        {roomName.value !== null && <p class="hint hint-strong">{t("room.signIn", { name: roomName.value })}</p>}
         {expired.value && <p class="hint hint-strong">{t("signIn.expired")}</p>}
         <form class="form" onSubmit={submit}>
           <label class="field">

@@ -1,8 +1,12 @@
+import { useSignal } from "@preact/signals";
 import type { PauseReason, RosterEntry } from "@ringhall/core";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
+import { reactions } from "../state/reactions.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Icon } from "./Icon.tsx";
+
+const SHOW_RECONNECTING_MS = 5_000;
 
 interface Props {
   entry: RosterEntry;
@@ -37,8 +41,15 @@ export function Tile({ entry, source, self, stream, live, paused, muted, speakin
         </div>
       )}
       {picture && paused === "bandwidth" && <p class="tile-note">{t("tile.slow")}</p>}
-      {status === "reconnecting" && <p class="tile-note">{t("tile.reconnecting")}</p>}
+      {status === "reconnecting" && !self && <Reconnecting />}
       {ringing && <p class="tile-note">{t("tile.invited")}</p>}
+      {!screen && entry.hand !== null && (
+        <p class="tile-hand" data-testid="tile-hand">
+          <span class="visually-hidden">{t("tile.hand", { name })} </span>
+          <Icon name="hand" /> {entry.hand}
+        </p>
+      )}
+      {!screen && <Reacted userId={id} name={name} />}
       <figcaption class="tile-name">
         {!screen && !ringing && muted && (
           <span class="tile-muted" title={t("tile.muted", { name })}>
@@ -49,6 +60,35 @@ export function Tile({ entry, source, self, stream, live, paused, muted, speakin
         <span>{caption(name, screen, self)}</span>
       </figcaption>
     </figure>
+  );
+}
+
+/** Somebody's connection broke. Most come back within a moment, and nobody needs to hear of those. */
+function Reconnecting() {
+  const late = useSignal(false);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      late.value = true;
+    }, SHOW_RECONNECTING_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return late.value ? (
+    <p class="tile-note" data-testid="tile-reconnecting">
+      {t("tile.reconnecting")}
+    </p>
+  ) : null;
+}
+
+function Reacted({ userId, name }: { userId: string; name: string }) {
+  const mine = reactions.value.filter((shown) => shown.userId === userId);
+  return (
+    <>
+      {mine.map(({ id, emoji }) => (
+        <span key={id} class="tile-reaction" role="img" aria-label={`${name}: ${emoji}`} data-testid="tile-reaction">
+          {emoji}
+        </span>
+      ))}
+    </>
   );
 }
 

@@ -15,9 +15,9 @@ export function selectChat(chatId: string | null): void {
   client.value?.markRead(chatId);
 }
 
-export async function ring(chat: Chat, type: CallType): Promise<void> {
+export async function ring(chat: Chat, type: CallType, invitees?: string[]): Promise<void> {
   try {
-    const started = await client.value?.startCall(chat, type);
+    const started = await client.value?.startCall(chat, type, invitees ? { invitees } : {});
     if (started?.outcome !== "exists") return;
     // Both rang each other: in a direct chat that is one call, and nobody needs to be asked.
     if (chat.type === "direct") await joinById(chat.id, type === "video");
@@ -71,6 +71,15 @@ export async function send(chatId: string, content: string): Promise<boolean> {
   } catch (error) {
     tellError(error);
     return false;
+  }
+}
+
+/** Carries out something that only the server allows or refuses, and says why when it refuses. */
+export async function attempt(action: Promise<unknown> | undefined): Promise<void> {
+  try {
+    await action;
+  } catch (error) {
+    tellError(error);
   }
 }
 

@@ -1,6 +1,5 @@
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import {
-  browserDevices,
   browserSockets,
   type CallSession,
   type CallView,
@@ -15,7 +14,8 @@ import {
   systemClock,
 } from "@ringhall/core";
 import { lang } from "../i18n/index.ts";
-import { expired, scheduleRefresh, session, setSession } from "./auth.ts";
+import { expired, refreshed, scheduleRefresh, session, setSession } from "./auth.ts";
+import { devices } from "./devices.ts";
 
 /** What the page knows; components read these signals and never ask the client. */
 export const client = signal<RinghallClient | null>(null);
@@ -49,8 +49,8 @@ export async function startClient(): Promise<void> {
     clock: systemClock,
     device,
     token: () => session.value?.token ?? "",
-    devices: browserDevices,
-    openLink: (ice, onState) => new PeerLink(ice, onState),
+    devices,
+    openLink: (ice, onState, cameras) => new PeerLink(ice, onState, cameras),
     lang: lang.value,
   });
   next.on("state", (state) => {
@@ -95,6 +95,12 @@ export function signOut(): void {
   setSession(null);
 }
 
+export function watchToken(): void {
+  effect(() => {
+    if (refreshed.value > 0) client.peek()?.renewToken();
+  });
+}
+
 export function watchNetwork(): void {
   addEventListener("online", () => client.value?.networkChanged());
   const { connection: network } = navigator as Navigator & { connection?: EventTarget };
@@ -110,6 +116,13 @@ export function otherMember(chat: Chat): Chat["members"][number] | null {
   if (chat.type !== "direct") return null;
   return chat.members.find(({ id }) => id !== me.value?.id) ?? null;
 }
+
+/** Everybody who shares a chat with this person, by name. */
+export const acquaintances = computed(() => {
+  const byId = new Map(chats.value.flatMap(({ members }) => members.map((member) => [member.id, member] as const)));
+  byId.delete(me.value?.id ?? "");
+  return [...byId.values()].sort((a, b) => a.name.localeCompare(b.name));
+});
 
 export function isOnline(userId: string): boolean {
   const presence = world.value?.presence.get(userId)?.presence;

@@ -14,6 +14,9 @@ export const session = signal<Session | null>(restore());
 /** Signed out by the server, not by the person. */
 export const expired = signal(false);
 
+/** Told of every refreshed token. */
+export const refreshed = signal(0);
+
 export const rest = new Rest("", () => session.value?.token ?? null);
 let refreshTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -42,6 +45,9 @@ export function scheduleRefresh(): void {
   const wait = Math.min(MAX_TIMER_MS, Math.max(MIN_REFRESH_MS, left * REFRESH_AT));
   refreshTimer = setTimeout(() => {
     // A failure is tried again by the next timer; a token that is really over ends the connection with its own code.
-    rest.refresh().then(setSession, scheduleRefresh);
+    rest.refresh().then((next) => {
+      setSession(next);
+      refreshed.value += 1;
+    }, scheduleRefresh);
   }, wait);
 }

@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import { type Message, RinghallError } from "@ringhall/core";
 import { onClient, openChatId } from "./app.ts";
 import { rest } from "./auth.ts";
+import { chatInSight } from "./panel.ts";
 
 /** One chat's messages, oldest first. */
 export interface History {
@@ -55,7 +56,7 @@ onClient((client) => {
     if (event.op === "message") addMessage(event.d);
     // After a gap too large to replay, what is on the screen may lack messages.
     else if (event.op === "snapshot" && openChatId.value) void loadMessages(openChatId.value);
-    if (event.op === "message" && event.d.chatId === openChatId.value && document.visibilityState === "visible") {
+    if (event.op === "message" && event.d.chatId === chatInSight.value && document.visibilityState === "visible") {
       client.markRead(event.d.chatId);
     }
   });

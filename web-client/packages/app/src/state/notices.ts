@@ -1,8 +1,8 @@
-import { type CallSession, type EventBody, type RinghallClient, RinghallError } from "@ringhall/core";
-import { durationInWords } from "../i18n/format.ts";
-import { catalogues, type Key, lang, t } from "../i18n/index.ts";
+import { type CallSession, type EventBody, type RinghallClient, RinghallError, type Waiter } from "@ringhall/core";
+import { type Key, lang, t } from "../i18n/index.ts";
 import { playTone } from "../sound/tones.ts";
 import { chats, me, onClient } from "./app.ts";
+import { panel } from "./panel.ts";
 import { dismissAll, toast } from "./toasts.ts";
 
 const COLLECT_MS = 1_500;
@@ -58,6 +58,23 @@ function collected(one: Key, many: Key): (name: string) => void {
   };
 }
 
+/** Says once of each person that they wait to be let in, with a way to do it. */
+function newAtTheDoor(): (waiting: readonly Waiter[]) => void {
+  let known = new Set<string>();
+  return (waiting) => {
+    const fresh = waiting.filter(({ id }) => !known.has(id));
+    known = new Set(waiting.map(({ id }) => id));
+    const [first] = fresh;
+    if (!first) return;
+    const text = fresh.length > 1 ? t("toast.knockMany", { n: fresh.length }) : t("toast.knock", { name: first.name });
+    const show = () => {
+      panel.value = "people";
+    };
+    if (panel.value !== "people") toast(text, "info", { label: t("toast.knockShow"), run: show });
+    playTone("accepted");
+  };
+}
+
 function onSession(session: CallSession): void {
   let answered = session.view.talkingSince !== null;
   session.on("change", (view) => {
@@ -85,12 +102,17 @@ onClient((client) => {
     dismissAll();
     onSession(session);
   });
+  const knocked = newAtTheDoor();
   const joined = collected("toast.joined", "toast.joinedMany");
   const left = collected("toast.left", "toast.leftMany");
   client.on("realtime", (event) => {
-    if (event.op === "call_alone" && event.d.callId === client.call?.callId) {
-      const duration = durationInWords(event.d.endsInMs / 1000, catalogues[lang.value], lang.value);
-      toast(t("toast.alone", { duration }), "info", { label: t("control.leave"), run: () => client.call?.leave() });
+    if (event.op === "call_locked" && event.d.callId === client.call?.callId) {
+      if (event.d.by.id === me.value?.id) return;
+      toast(t(event.d.locked ? "toast.locked" : "toast.unlocked", { name: event.d.by.name }));
+      return;
+    }
+    if (event.op === "waiting_list" && event.d.callId === client.call?.callId) {
+      knocked(event.d.waiting);
       return;
     }
     // Two people see for themselves that the other one came or went.
@@ -100,5 +122,11 @@ onClient((client) => {
     if (event.d.userId === me.value?.id) return;
     if (event.op === "call_participant_joined") joined(event.d.userName);
     else if (event.d.status === "left") left(event.d.userName);
+    else if (event.d.status === "kicked" && event.d.by !== me.value?.id) {
+      const by = client.call?.view.participants.find(({ id }) => event.d.by === id)?.name;
+      toast(
+        by ? t("toast.removedBy", { name: by, who: event.d.userName }) : t("toast.removed", { name: event.d.userName }),
+      );
+    }
   });
 });

@@ -81,6 +81,22 @@ export class LocalMedia {
     this.#set("screen", on);
   }
 
+  /** Another device was chosen: what is on is opened anew from it, and goes on without a new offer. */
+  async reopen(source: "mic" | "camera"): Promise<void> {
+    if (!this.#tracks.has(source)) return;
+    const wish = ++this.#wish[source];
+    await this.#acquire(
+      source,
+      wish,
+      async () => {
+        const track = await (source === "mic" ? this.devices.mic() : this.devices.camera());
+        track.enabled = this.#on[source];
+        return this.#publish(source, track);
+      },
+      this.#on[source],
+    );
+  }
+
   /** Says again what is on, as after a join. */
   announceAll(): void {
     this.hooks.announce("mic", this.#on.mic);
@@ -109,11 +125,11 @@ export class LocalMedia {
     this.#on = { mic: false, camera: false, screen: false };
   }
 
-  async #acquire(source: Toggle, wish: number, get: () => Promise<MediaStreamTrack>): Promise<void> {
+  async #acquire(source: Toggle, wish: number, get: () => Promise<MediaStreamTrack>, on = true): Promise<void> {
     try {
       const track = await get();
       if (this.#stale(source, wish)) return this.#discard(source, track);
-      this.#set(source, true);
+      this.#set(source, on);
     } catch (error) {
       if (this.#stale(source, wish)) return;
       this.#on[source] = false;

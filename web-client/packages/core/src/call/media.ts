@@ -1,9 +1,11 @@
 import type { Clock } from "../clock.ts";
 import { RinghallError } from "../errors.ts";
-import type { LinkState, MediaLink, OpenLink, Slot } from "../media/link.ts";
+import type { LinkState, MediaLink, Offer, OpenLink, Slot } from "../media/link.ts";
 import { PathWatch } from "../media/path.ts";
+import { cameraStep } from "../media/pool.ts";
 import { type Assignment, assignSlots, type WantedTile } from "../media/slots.ts";
 import type { Command, IceServer, MediaAnswer, MediaSource } from "../protocol/index.ts";
+import { EarlyLink } from "./early.ts";
 
 export interface CallMediaOptions {
   callId: string;
@@ -29,14 +31,21 @@ const REBUILD_MS = 5_000;
 const RESTARTS = 2;
 /** Tiles appear in bursts (a join, a resize); one message says them all. */
 const INTENTS_DEBOUNCE_MS = 100;
+/** Intents that ask for nothing, as text. */
+const NOTHING = "[]";
 /** A silence shorter than this is healed without being shown. */
 const SHOW_LOST_MS = 1_200;
+
+/** What an offer was for. */
+type Purpose = "first" | "restart" | "grow";
 
 /** One call's media: negotiates once, asks for what is visible, notices a dead path and heals it. */
 export class CallMedia {
   #link: MediaLink | null = null;
   #watch: PathWatch | null = null;
-  #pending: { offerId: string; restart: boolean } | null = null;
+  #pending: { offerId: string; purpose: Purpose } | null = null;
+  /** The server will not have more slots than these. */
+  #mostCameras = Number.POSITIVE_INFINITY;
   #answered = false;
   #up = false;
   #healing = 0;
@@ -55,9 +64,9 @@ export class CallMedia {
     return this.#link;
   }
 
-  /** Makes a connection and offers it. */
-  start(): void {
-    this.#build();
+  /** Makes a connection and offers it; or offers the one that was made while the call rang. */
+  start(early?: EarlyLink): void {
+    this.#build(early);
   }
 
   /** The WebSocket is back: whatever got lost with the old one is said again. */
@@ -84,8 +93,12 @@ export class CallMedia {
         await link.accept({ sdp });
         if (link !== this.#link) return;
         this.#answered = true;
+        this.options.onSlots(link.slots);
         this.#sendIntents();
-      } else if (ufrag && pwd) await link.accept({ ufrag, pwd });
+      } else if (ufrag && pwd) {
+        await link.accept({ ufrag, pwd });
+        this.#grow();
+      }
     } catch (error) {
       if (link !== this.#link) return;
       // A first answer that this browser does not take will not be better the next time.
@@ -102,10 +115,11 @@ export class CallMedia {
     this.#link?.setLayers(source, active).catch(ignoreClosed);
   }
 
-  /** What the page shows now. */
+  /** What the page shows now. The first wishes are told at once: somebody waits for a picture. */
   want(tiles: readonly WantedTile[]): void {
     this.#wanted = tiles;
-    this.#cancelIntents ??= this.options.clock.after(INTENTS_DEBOUNCE_MS, () => this.#sendIntents());
+    if (this.#told === "" || this.#told === NOTHING) this.#sendIntents();
+    else this.#cancelIntents ??= this.options.clock.after(INTENTS_DEBOUNCE_MS, () => this.#sendIntents());
   }
 
   end(): void {
@@ -118,38 +132,58 @@ export class CallMedia {
     this.#link = null;
   }
 
-  #build(): void {
+  #build(early?: EarlyLink): void {
     this.#watch?.stop();
     this.#watch = null;
     this.#link?.close();
     this.#answered = false;
     this.#assignment = new Map();
     this.#told = "";
-    const link = this.options.openLink(this.options.ice(), (state) => {
+    const { openLink, ice } = this.options;
+    const made = early ?? new EarlyLink(openLink, ice(), cameraStep(this.#wantedCameras(), 0));
+    const link = made.use((state) => {
       if (link === this.#link) this.#linkState(state);
     });
     this.#link = link;
     for (const [source, track] of this.options.tracks()) link.setTrack(source, track).catch(ignoreClosed);
-    const offerId = crypto.randomUUID();
-    this.#pending = { offerId, restart: false };
-    this.#offer(link, offerId).catch((error: unknown) => {
-      if (link === this.#link) this.options.onRefused(new RinghallError("SDP_REJECTED", `No offer: ${error}`));
-    });
+    this.#offer(link, "first", made.offer);
   }
 
-  async #offer(link: MediaLink, offerId: string): Promise<void> {
-    const { sdp, mids } = await link.offer();
-    if (this.#ended || link !== this.#link) return;
-    this.options.onSlots(link.slots);
-    const { callId } = this.options;
-    await this.#send({ op: "media_offer", d: { callId, offerId, sdp, mids } }, offerId);
+  /** Sends an offer once it is made. */
+  #offer(link: MediaLink, purpose: Purpose, making: Promise<Offer>): void {
+    const offerId = crypto.randomUUID();
+    this.#pending = { offerId, purpose };
+    making
+      .then(({ sdp, mids }) => {
+        if (this.#ended || link !== this.#link || this.#pending?.offerId !== offerId) return undefined;
+        if (purpose === "first") this.options.onSlots(link.slots);
+        return this.#send({ op: "media_offer", d: { callId: this.options.callId, offerId, sdp, mids } }, offerId);
+      })
+      .catch((error: unknown) => {
+        if (link === this.#link) this.options.onRefused(new RinghallError("SDP_REJECTED", `No offer: ${error}`));
+      });
+  }
+
+  /** More tiles than slots: one offer brings the next step of the pool. */
+  #grow(): void {
+    const link = this.#link;
+    if (!link || !this.#answered || this.#pending || this.#ended) return;
+    const have = link.slots.filter(({ kind }) => kind === "camera").length;
+    const step = cameraStep(this.#wantedCameras(), have);
+    if (step <= have || step > this.#mostCameras) return;
+    link.grow(step);
+    this.#offer(link, "grow", link.offer());
+  }
+
+  #wantedCameras(): number {
+    return this.#wanted.filter(({ source }) => source === "camera").length;
   }
 
   #restart(): void {
     const link = this.#link;
     if (!link || !this.#answered) return;
     const offerId = crypto.randomUUID();
-    this.#pending = { offerId, restart: true };
+    this.#pending = { offerId, purpose: "restart" };
     void link
       .restart()
       .then(({ ufrag, pwd }) => {
@@ -169,10 +203,16 @@ export class CallMedia {
       const { code, retryAfterMs } = error instanceof RinghallError ? error : { code: "INTERNAL", retryAfterMs: 0 };
       // Said again when the WebSocket is back.
       if (code === "OFFLINE") return;
-      if (this.#pending.restart) {
+      const { purpose } = this.#pending;
+      if (purpose === "restart") {
         // The server does not know this connection any more: only a new one helps.
         this.#healing = RESTARTS;
         this.#heal();
+      } else if (purpose === "grow") {
+        // What is there goes on as it is, with fewer pictures than there might be.
+        this.#mostCameras = this.#link?.slots.filter(({ kind }) => kind === "camera").length ?? 0;
+        this.#pending = null;
+        await this.#link?.takeBack();
       } else if (code === "UNAVAILABLE" || code === "RATE_LIMITED" || code === "TIMEOUT") {
         this.#cancelHeal?.();
         this.#cancelHeal = this.options.clock.after(Math.max(retryAfterMs, 1_000), () => this.#build());
@@ -248,6 +288,7 @@ export class CallMedia {
     if (this.#ended || !this.#answered || !this.#link) return;
     const { assignment, intents } = assignSlots(this.#assignment, this.#wanted, this.#link.slots);
     this.#assignment = assignment;
+    this.#grow();
     const text = JSON.stringify(intents);
     if (text === this.#told) return;
     this.#told = text;

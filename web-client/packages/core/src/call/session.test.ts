@@ -4,6 +4,7 @@ import type { Command, RosterEntry } from "../protocol/index.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { FakeDevices, FakeLinks, FakeTrack } from "../testing/fake-media.ts";
 import { CallSession } from "./session.ts";
+import { raisedHands } from "./view.ts";
 
 vi.stubGlobal("MediaStream", class {});
 
@@ -268,19 +269,95 @@ describe("people", () => {
     expect(session.view.participants.map(({ id }) => id)).toEqual(["a", "b", "c"]);
   });
 
-  test("what is visible is asked for once things are calm", async () => {
+  test("the first wish is told at once, later ones when things are calm", async () => {
     await connected();
     session.want([{ userId: "a", source: "camera", height: 100 }]);
+    expect(ops("intents").at(-1)?.["slots"]).toMatchObject([{ mid: "5", participant: "a", height: 100 }]);
+    const told = ops("intents").length;
+    session.want([{ userId: "a", source: "camera", height: 200 }]);
     session.want([{ userId: "a", source: "camera", height: 360.4 }]);
     await clock.advance(100);
-    const asked = ops("intents").at(-1)?.["slots"];
-    expect(ops("intents")).toHaveLength(2);
     session.want([{ userId: "a", source: "camera", height: 360.4 }]);
     await clock.advance(1_000);
-    expect(ops("intents")).toHaveLength(2);
-    expect(asked).toEqual([{ mid: "5", participant: "a", source: "camera", height: 360, fps: 0, priority: 0 }]);
+    expect(ops("intents")).toHaveLength(told + 1);
+    expect(ops("intents").at(-1)?.["slots"]).toEqual([
+      { mid: "5", participant: "a", source: "camera", height: 360, fps: 0, priority: 0 },
+    ]);
+  });
+
+  test("being alone is over when somebody comes", () => {
+    session.handleRealtime({ op: "call_alone", d: { callId: "call", endsInMs: 180_000 } });
+    expect(session.view.aloneUntil).toBe(180_000);
+    joined(person("me"));
+    expect(session.view.aloneUntil).toBe(180_000);
+    joined(person("b"));
+    expect(session.view.aloneUntil).toBeNull();
+  });
+
+  test("staying is told, and the question goes away", async () => {
+    session.handleRealtime({ op: "call_alone", d: { callId: "call", endsInMs: 180_000 } });
+    await session.stay();
+    expect(ops("stay")).toEqual([{ callId: "call" }]);
+    expect(session.view.aloneUntil).toBeNull();
+  });
+
+  test("a moderator sees who waits, and everybody that it is locked", () => {
+    const by = { id: "boss", name: "Boss", avatar: null };
+    session.handleRealtime({ op: "call_locked", d: { callId: "call", locked: true, by } });
+    const waiter = { ...by, guest: true, since: "" };
+    session.handleRealtime({ op: "waiting_list", d: { callId: "call", waiting: [waiter] } });
+    expect(session.view).toMatchObject({ locked: true, waiting: [{ id: "boss", guest: true }] });
+  });
+
+  test("hands are in the order in which they went up, and one's own is known", () => {
+    joined({ ...person("b"), hand: 2 });
+    joined({ ...person("me"), hand: 1, moderator: true });
+    joined(person("c"));
+    expect(raisedHands(session.view.participants).map(({ id }) => id)).toEqual(["me", "b"]);
+    expect(session.view).toMatchObject({ hand: 1, moderator: true });
   });
 });
+
+describe("a pool that is too small", () => {
+  const crowd = (n: number) =>
+    session.want(Array.from({ length: n }, (_, i) => ({ userId: `u${i}`, source: "camera" as const, height: 90 })));
+
+  test("grows by one offer to the next step, and then asks for everybody", async () => {
+    await connected();
+    crowd(12);
+    await settle();
+    expect(links.all).toHaveLength(1);
+    expect(links.last.cameras).toBe(16);
+    expect(ops("media_offer")).toHaveLength(2);
+    crowd(14);
+    await clock.advance(200);
+    expect(ops("media_offer")).toHaveLength(2);
+    answer(offer()["offerId"]);
+    await settle();
+    expect(ops("intents").at(-1)?.["slots"]).toHaveLength(14);
+  });
+
+  test("stays as it is when the server refuses, and nothing else breaks", async () => {
+    await connected();
+    refuse = ({ op }) => (op === "media_offer" ? new RinghallError("MEDIA_LIMIT", "enough") : null);
+    crowd(12);
+    await clock.advance(5_000);
+    expect(links.last.takenBack).toBe(1);
+    expect(ops("media_offer")).toHaveLength(2);
+    crowd(11);
+    await clock.advance(5_000);
+    expect(ops("media_offer")).toHaveLength(2);
+    expect(session.view.phase).toBe("connected");
+  });
+});
+
+function joined(participant: RosterEntry): void {
+  const { id: userId, name: userName } = participant;
+  session.handleRealtime({
+    op: "call_participant_joined",
+    d: { callId: "call", userId, userName, timestamp: "", participant },
+  });
+}
 
 function unavailable(): Error {
   return new RinghallError("UNAVAILABLE", "later", 500);

@@ -5,7 +5,6 @@ import type { Devices } from "../media/devices.ts";
 import type { OpenLink, Slot } from "../media/link.ts";
 import type { WantedTile } from "../media/slots.ts";
 import type {
-  Binding,
   CallType,
   Command,
   EventBody,
@@ -13,37 +12,15 @@ import type {
   JoinCallResult,
   MediaSource,
   RealtimeBody,
-  RosterEntry,
   User,
   UserId,
 } from "../protocol/index.ts";
+import type { EarlyLink } from "./early.ts";
 import { LocalMedia } from "./local.ts";
 import { CallMedia } from "./media.ts";
-import { type CallEnd, type CallInput, type CallPhase, newCall, phaseOf, step } from "./model.ts";
-import { remove, replaceRoster, upsert } from "./roster.ts";
-
-/** What a page shows of a call; a new object whenever anything in it changes. */
-export interface CallView {
-  callId: string;
-  chatId: string;
-  type: CallType;
-  outgoing: boolean;
-  phase: CallPhase;
-  /** Everybody in the call and everybody rung, in a stable order. */
-  participants: readonly RosterEntry[];
-  /** Loudest first. */
-  speakers: readonly UserId[];
-  bindings: readonly Binding[];
-  mic: boolean;
-  camera: boolean;
-  screen: boolean;
-  /** The moderator who muted this person's microphone. */
-  mutedBy: UserId | null;
-  problems: Readonly<Partial<Record<MediaSource, DeviceProblem>>>;
-  /** `Date.now()` of the first answer; null while ringing. */
-  talkingSince: number | null;
-  end: CallEnd | null;
-}
+import { type CallEnd, type CallInput, newCall, phaseOf, step } from "./model.ts";
+import { Moderation } from "./moderation.ts";
+import { type CallView, newView, reduceRoom } from "./view.ts";
 
 export interface CallSessionEvents {
   change: CallView;
@@ -75,6 +52,8 @@ export class CallSession extends Emitter<CallSessionEvents> {
   readonly callId: string;
   readonly local: LocalMedia;
   readonly media: CallMedia;
+  /** What may be done to others here. */
+  readonly moderation: Moderation;
   #options: CallSessionOptions;
   #model;
   #view: CallView;
@@ -84,23 +63,8 @@ export class CallSession extends Emitter<CallSessionEvents> {
     this.#options = options;
     this.callId = options.callId;
     this.#model = newCall(options.outgoing);
-    this.#view = {
-      callId: options.callId,
-      chatId: options.chatId,
-      type: options.type,
-      outgoing: options.outgoing,
-      phase: phaseOf(this.#model),
-      participants: [],
-      speakers: [],
-      bindings: [],
-      mic: false,
-      camera: false,
-      screen: false,
-      mutedBy: null,
-      problems: {},
-      talkingSince: null,
-      end: null,
-    };
+    this.#view = newView(options, this.#model);
+    this.moderation = new Moderation(options.callId, (command) => options.send(command));
     this.local = new LocalMedia(options.devices, {
       onTrack: (source, track) => this.media.setTrack(source, track),
       announce: (source, on) => void this.#announce(source, on),
@@ -128,8 +92,8 @@ export class CallSession extends Emitter<CallSessionEvents> {
   }
 
   /** The seat is ours: connects media, and opens the devices meanwhile. Without any device one still hears and sees. */
-  start({ mic, camera }: { mic: boolean; camera: boolean }): void {
-    this.media.start();
+  start({ mic, camera }: { mic: boolean; camera: boolean }, early?: EarlyLink): void {
+    this.media.start(early);
     if (mic) void this.local.setMic(true);
     else void this.#announce("mic", false);
     if (camera) void this.local.setCamera(true);
@@ -196,44 +160,48 @@ export class CallSession extends Emitter<CallSessionEvents> {
 
   handleRealtime(event: RealtimeBody): void {
     if (this.#model.end) return;
+    const change = reduceRoom(this.#view, event, this.#options.me, this.#options.clock.now());
+    if (change) this.#patch(change);
     switch (event.op) {
       case "media_answer":
         void this.media.answer(event.d);
         break;
-      case "bindings":
-        this.#patch({ bindings: event.d.slots });
-        break;
       case "roster":
-        this.#patch({ participants: replaceRoster(this.#view.participants, event.d.participants), type: event.d.type });
         if (event.d.status === "ongoing") this.#answered(event.d.startedAt);
         break;
       case "call_participant_joined":
-      case "participant_updated":
-        this.#patch({ participants: upsert(this.#view.participants, event.d.participant) });
-        if (event.op === "call_participant_joined" && event.d.userId !== this.#options.me) this.#answered();
-        if (event.d.userId === this.#options.me) this.#patch({ mutedBy: event.d.participant.sources.mutedBy });
-        break;
-      case "call_participant_left":
-        this.#patch({ participants: remove(this.#view.participants, event.d.userId) });
+        if (event.d.userId !== this.#options.me) this.#answered();
         break;
       case "call_ringing":
         this.#step({ type: "rung" });
-        break;
-      case "speakers":
-        this.#patch({ speakers: event.d.users });
         break;
       case "layers":
         this.media.setLayers(event.d.source, event.d.active);
         break;
       case "muted":
         if (event.d.muted) this.local.forceOff(event.d.source);
-        if (event.d.source === "mic") this.#patch({ mutedBy: event.d.muted ? event.d.by.id : null });
         this.emit("mutedByModerator", { by: event.d.by, muted: event.d.muted });
         break;
       case "reaction":
         this.emit("reaction", { userId: event.d.userId, emoji: event.d.emoji });
         break;
     }
+  }
+
+  /** Raises or lowers this person's hand; its place in the order comes from the server. */
+  async raiseHand(up: boolean): Promise<void> {
+    await this.#options.send({ op: up ? "raise_hand" : "lower_hand", d: { callId: this.callId } });
+  }
+
+  /** Alone here, and staying: the call does not end by itself for now. */
+  async stay(): Promise<void> {
+    await this.#options.send({ op: "stay", d: { callId: this.callId } });
+    this.#patch({ aloneUntil: null });
+  }
+
+  /** Shows one emoji to everybody for a moment. */
+  async react(emoji: string): Promise<void> {
+    await this.#options.send({ op: "reaction", d: { callId: this.callId, emoji } }, { keep: false });
   }
 
   /** Ends this tab's part: tracks stop and the connection closes before this returns. */

@@ -13,6 +13,13 @@ export class DeviceError extends Error {
   }
 }
 
+const CAMERA: MediaTrackConstraints = {
+  width: { ideal: 1280 },
+  height: { ideal: 720 },
+  frameRate: { ideal: 30 },
+  facingMode: "user",
+};
+
 /** Where tracks come from: the browser, or a test. Microphone and camera are asked for apart. */
 export interface Devices {
   mic(): Promise<MediaStreamTrack>;
@@ -20,18 +27,24 @@ export interface Devices {
   screen(): Promise<{ video: MediaStreamTrack; audio: MediaStreamTrack | null }>;
 }
 
-/** The browser's devices. Failures are {@link DeviceError}s. */
-export const browserDevices: Devices = {
+/** Which devices are wanted, by `deviceId`; one that is not there (any more) is replaced by the browser's own choice. */
+export interface DeviceChoice {
+  mic?: string;
+  camera?: string;
+}
+
+const wanted = (id: string | undefined) => (id ? { deviceId: { ideal: id } } : {});
+
+/** The browser's devices; `choice` is asked at each opening. Failures are {@link DeviceError}s. */
+export const browserDevices = (choice: () => DeviceChoice = () => ({})): Devices => ({
   mic: () =>
-    capture("mic", { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true } }, (stream) =>
-      stream.getAudioTracks().at(0),
+    capture(
+      "mic",
+      { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...wanted(choice().mic) } },
+      (stream) => stream.getAudioTracks().at(0),
     ),
   camera: () =>
-    capture(
-      "camera",
-      { video: { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 }, facingMode: "user" } },
-      (stream) => stream.getVideoTracks().at(0),
-    ),
+    capture("camera", { video: { ...CAMERA, ...wanted(choice().camera) } }, (stream) => stream.getVideoTracks().at(0)),
   async screen() {
     if (!navigator.mediaDevices?.getDisplayMedia) throw new DeviceError("screen", "insecure");
     try {
@@ -45,7 +58,7 @@ export const browserDevices: Devices = {
       throw error instanceof DeviceError ? error : new DeviceError("screen", deviceProblem(error));
     }
   },
-};
+});
 
 async function capture(
   source: MediaSource,

@@ -14,11 +14,21 @@ export type LinkState = "connecting" | "connected" | "disconnected" | "failed";
 /** What an answer brings: a description, or after an ICE restart the server's new credentials alone. */
 export type LinkAnswer = { sdp: string } | IceCredentials;
 
+/** What goes into `media_offer`. */
+export interface Offer {
+  sdp: string;
+  mids: Record<string, MediaSource>;
+}
+
 /** One media connection to the server; the browser's, or a test's. */
 export interface MediaLink {
   readonly slots: readonly Slot[];
-  /** The one offer of this connection. */
-  offer(): Promise<{ sdp: string; mids: Record<string, MediaSource> }>;
+  /** A whole offer: the first, or one that brings the slots added by {@link grow}. */
+  offer(): Promise<Offer>;
+  /** Adds receive slots, so that there are this many for cameras; the next {@link offer} brings them. */
+  grow(cameras: number): void;
+  /** Takes an offer back that was not answered, and the slots it was to add. */
+  takeBack(): Promise<void>;
   /** New ICE credentials for the same connection. */
   restart(): Promise<IceCredentials>;
   accept(answer: LinkAnswer): Promise<void>;
@@ -31,4 +41,5 @@ export interface MediaLink {
   close(): void;
 }
 
-export type OpenLink = (ice: readonly IceServer[], onState: (state: LinkState) => void) => MediaLink;
+/** Makes a connection with this many camera slots; nothing is sent before its first offer. */
+export type OpenLink = (ice: readonly IceServer[], onState: (state: LinkState) => void, cameras: number) => MediaLink;

@@ -1,5 +1,6 @@
 import type { IceServer, MediaSource } from "../protocol/index.ts";
-import type { LinkAnswer, LinkState, MediaLink, Slot } from "./link.ts";
+import type { LinkAnswer, LinkState, MediaLink, Offer, Slot } from "./link.ts";
+import { firstPool } from "./pool.ts";
 import { type IceCredentials, iceCredentials, withIceCredentials } from "./sdp.ts";
 
 // Smallest first, as the server numbers them. The rates are ceilings for 720p; the browser adapts below them.
@@ -9,14 +10,6 @@ const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
   { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
 ];
 const SCREEN_LAYERS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
-
-/** The receive pool that every client offers at join; it covers a call of up to ten people. */
-const POOL: ReadonlyArray<{ kind: MediaSource; count: number }> = [
-  { kind: "mic", count: 5 },
-  { kind: "camera", count: 9 },
-  { kind: "screen", count: 2 },
-  { kind: "screenAudio", count: 2 },
-];
 
 const AUDIO_CODECS = ["audio/opus", "audio/red"];
 const VIDEO_CODECS = ["video/vp8", "video/rtx"];
@@ -33,7 +26,7 @@ export class PeerLink implements MediaLink {
   /** Parameters are read, changed and written; two such changes at once would undo each other. */
   #layers: Promise<void> = Promise.resolve();
 
-  constructor(ice: readonly IceServer[], onState: (state: LinkState) => void) {
+  constructor(ice: readonly IceServer[], onState: (state: LinkState) => void, cameras: number) {
     this.pc = new RTCPeerConnection({ iceServers: [...ice], bundlePolicy: "max-bundle" });
     this.pc.addEventListener("connectionstatechange", () => {
       const state = this.pc.connectionState;
@@ -44,13 +37,7 @@ export class PeerLink implements MediaLink {
     this.#publish("camera", "video", CAMERA_LAYERS);
     this.#publish("screen", "video", SCREEN_LAYERS);
     this.#publish("screenAudio", "audio");
-    for (const { kind, count } of POOL) {
-      for (let i = 0; i < count; i++) {
-        const transceiver = this.pc.addTransceiver(isAudio(kind) ? "audio" : "video", { direction: "recvonly" });
-        trimCodecs(transceiver, isAudio(kind));
-        this.#receivers.push({ kind, transceiver });
-      }
-    }
+    for (const kind of firstPool(cameras)) this.#receive(kind);
     // Makes the offer carry m=application; the channel itself is not used yet.
     this.pc.createDataChannel("ringhall", { negotiated: true, id: 0 });
   }
@@ -59,7 +46,7 @@ export class PeerLink implements MediaLink {
     return this.#slots;
   }
 
-  async offer(): Promise<{ sdp: string; mids: Record<string, MediaSource> }> {
+  async offer(): Promise<Offer> {
     await this.pc.setLocalDescription(await this.pc.createOffer());
     const mids: Record<string, MediaSource> = {};
     for (const [source, { mid }] of this.#senders) if (mid !== null) mids[mid] = source;
@@ -67,14 +54,29 @@ export class PeerLink implements MediaLink {
       const { mid, receiver } = transceiver;
       if (mid === null) return [];
       mids[mid] = kind;
-      return [{ mid, kind, stream: new MediaStream([receiver.track]) }];
+      // A slot that was there keeps its stream, so that nothing that plays starts again.
+      return [this.#slots.find((slot) => slot.mid === mid) ?? newSlot(mid, kind, receiver.track)];
     });
     return { sdp: this.pc.localDescription?.sdp ?? "", mids };
   }
 
-  async restart(): Promise<IceCredentials> {
-    // A restart that was never answered is still pending: take it back, or there is no new one.
+  grow(cameras: number): void {
+    const have = this.#receivers.filter(({ kind }) => kind === "camera").length;
+    for (let i = have; i < cameras; i++) this.#receive("camera");
+  }
+
+  async takeBack(): Promise<void> {
     if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" });
+    if (!this.#answer) return;
+    const fresh = this.#receivers.filter(({ transceiver }) => transceiver.mid === null);
+    for (const { transceiver } of fresh) transceiver.stop();
+    this.#receivers = this.#receivers.filter((receiver) => !fresh.includes(receiver));
+    this.#slots = this.#slots.filter(({ mid }) => this.#receivers.some(({ transceiver }) => transceiver.mid === mid));
+  }
+
+  async restart(): Promise<IceCredentials> {
+    // An offer that was never answered is still pending: take it back, or there is no new one.
+    await this.takeBack();
     await this.pc.setLocalDescription(await this.pc.createOffer({ iceRestart: true }));
     const credentials = iceCredentials(this.pc.localDescription?.sdp ?? "");
     if (!credentials) throw new Error("the browser's offer has no ICE credentials");
@@ -131,6 +133,16 @@ export class PeerLink implements MediaLink {
     trimCodecs(transceiver, kind === "audio");
     this.#senders.set(source, transceiver);
   }
+
+  #receive(kind: MediaSource): void {
+    const transceiver = this.pc.addTransceiver(isAudio(kind) ? "audio" : "video", { direction: "recvonly" });
+    trimCodecs(transceiver, isAudio(kind));
+    this.#receivers.push({ kind, transceiver });
+  }
+}
+
+function newSlot(mid: string, kind: MediaSource, track: MediaStreamTrack): Slot {
+  return { mid, kind, stream: new MediaStream([track]) };
 }
 
 /** Keeps the offer small: 18 m-lines with every codec of Chromium are 77 KB, with these 20. */

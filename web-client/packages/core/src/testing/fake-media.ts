@@ -23,21 +23,31 @@ export class FakeLink implements MediaLink {
   answers: LinkAnswer[] = [];
   sent = new Map<MediaSource, MediaStreamTrack | null>();
   restarts = 0;
+  takenBack = 0;
   packets = 0;
   /** Packets come in all the time until this is set. */
   dead = false;
 
-  constructor(private readonly onState: (state: LinkState) => void) {}
+  constructor(
+    private readonly onState: (state: LinkState) => void,
+    public cameras: number,
+  ) {}
 
   async offer() {
     const stream = {} as MediaStream;
+    const camera = (_: unknown, i: number): Slot => ({ mid: String(5 + i), kind: "camera", stream });
     this.slots = [
       { mid: "4", kind: "mic", stream },
-      { mid: "5", kind: "camera", stream },
-      { mid: "6", kind: "camera", stream },
-      { mid: "7", kind: "screen", stream },
+      ...Array.from({ length: this.cameras }, camera),
+      { mid: "99", kind: "screen", stream },
     ];
     return { sdp: "offer", mids: { "0": "mic", "1": "camera" } as Record<string, MediaSource> };
+  }
+  grow(cameras: number) {
+    this.cameras = cameras;
+  }
+  async takeBack() {
+    this.takenBack += 1;
   }
   async restart() {
     this.restarts += 1;
@@ -65,8 +75,8 @@ export class FakeLink implements MediaLink {
 /** Every connection that was made, oldest first. */
 export class FakeLinks {
   all: FakeLink[] = [];
-  open: OpenLink = (_ice, onState) => {
-    const link = new FakeLink(onState);
+  open: OpenLink = (_ice, onState, cameras) => {
+    const link = new FakeLink(onState, cameras);
     this.all.push(link);
     return link;
   };
