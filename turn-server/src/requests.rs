@@ -214,7 +214,7 @@ impl Server {
         let number = match view.get(ATTR_CHANNEL_NUMBER) {
             Some(&[high, low, _, _]) if CHANNEL_BYTES.contains(&high) => u16::from_be_bytes([high, low]),
             _ => {
-                let reason = "CHANNEL-NUMBER has to be 0x4000 to 0x4FFF";
+                let reason = "CHANNEL-NUMBER has to be 0x4000 to 0x7FFF";
                 return Err(Refusal::new(CODE_BAD_REQUEST, reason));
             }
         };

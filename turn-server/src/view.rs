@@ -22,8 +22,9 @@ pub(crate) mod message_type {
     pub(crate) const ERROR: u16 = 0x0110;
 }
 
-/// First bytes of a channel number (RFC 8656 section 12: 0x4000 to 0x4FFF).
-pub(crate) const CHANNEL_BYTES: std::ops::RangeInclusive<u8> = 0x40..=0x4F;
+/// First bytes of a channel number. RFC 8656 (section 12) ends at 0x4FFF, but clients written for RFC 5766 use all up to
+/// 0x7FFF, and nothing else on a shared port begins so (RFC 7983).
+pub(crate) const CHANNEL_BYTES: std::ops::RangeInclusive<u8> = 0x40..=0x7F;
 
 /// Whether a datagram on a port that is shared with ICE, DTLS and RTP (RFC 7983) is for the TURN server: ChannelData, any
 /// STUN method but Binding, and a Binding request without USERNAME, which is not a connectivity check.
