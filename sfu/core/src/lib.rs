@@ -6,8 +6,11 @@
 //!  datagram <─ arena <─ transport (SRTP sealed in place) <─ slot (SSRC, seq, timestamp, picture id rewritten)
 //! ```
 
+pub mod allocate;
 pub mod audio;
 pub mod forward;
+pub mod pacer;
+pub mod quality;
 pub mod room;
 pub mod rtcp;
 pub mod rtp;

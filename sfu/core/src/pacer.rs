@@ -1,0 +1,245 @@
+//! Evens out what goes to one viewer: a key frame of fifty packets must not stand as a queue in somebody's router.
+//!
+//! Sound is never held. Retransmissions go before video, video before padding. Most of the time nothing waits at all: the
+//! pace is well above the estimate, and a packet that fits passes at once. What waits is a reference, not a packet; numbers
+//! and keys are given when it leaves.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use sfu_bwe::{Bitrate, Probe};
+
+/// Pace as a multiple of the estimate: a frame of three times the mean size is out before the next one comes.
+const PACE: f64 = 2.5;
+/// What may leave at once, in time at the pace. One batch of received packets.
+const BURST: Duration = Duration::from_millis(5);
+/// Sound and bursts may put the account so far below zero; more is forgotten, or video would never be sent again.
+const DEBT: Duration = Duration::from_millis(100);
+/// Packets that wait for one viewer. Video beyond that is dropped and counted; its gap asks for a retransmission or a key
+/// frame. At 2.5 Mbit/s this is two seconds.
+pub const MAX_WAITING: usize = 512;
+
+/// What a packet is, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Never held back.
+    Audio,
+    /// Sent again because it was lost.
+    Retransmission,
+    /// The rest.
+    Video,
+}
+
+/// What to do with an offered packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Send it.
+    Now,
+    /// It waits; [`Pacer::poll`] gives it back.
+    Later,
+    /// There is no room: it is dropped.
+    Dropped,
+}
+
+/// One viewer's pacer; `T` says which packet.
+#[derive(Debug)]
+pub struct Pacer<T> {
+    rate: Bitrate,
+    /// Bytes that may leave; negative: debt.
+    account: f64,
+    at: Instant,
+    retransmissions: VecDeque<(T, u32)>,
+    video: VecDeque<(T, u32)>,
+    /// When the next padding of a probe may leave.
+    padding_at: Option<Instant>,
+}
+
+impl<T> Pacer<T> {
+    /// Nothing waits.
+    pub fn new(estimate: Bitrate, now: Instant) -> Self {
+        let mut pacer = Self {
+            rate: Bitrate::ZERO,
+            account: 0.0,
+            at: now,
+            retransmissions: VecDeque::new(),
+            video: VecDeque::new(),
+            padding_at: None,
+        };
+        pacer.set_estimate(estimate, now);
+        pacer.account = f64::MAX;
+        pacer.advance(now); // as if it had rested
+        pacer
+    }
+
+    /// What may be sent has changed. `Bitrate::bps(u64::MAX)`: no limit is known, and nothing is held.
+    pub fn set_estimate(&mut self, estimate: Bitrate, now: Instant) {
+        self.advance(now);
+        self.rate = estimate.scaled(PACE).max(Bitrate::kbps(50));
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.at);
+        self.at = self.at.max(now);
+        let bytes = |time: Duration| self.rate.as_bps() as f64 * time.as_secs_f64() / 8.0;
+        // A whole packet is always allowed, however slow the pace.
+        let most = bytes(BURST).max(1_500.0);
+        self.account = (self.account + bytes(passed)).clamp(-bytes(DEBT), most);
+    }
+
+    /// A packet of so many bytes wants to leave. `item` is kept when it has to wait.
+    pub fn offer(&mut self, now: Instant, class: Class, bytes: usize, item: T) -> Pass {
+        self.advance(now);
+        let free = self.account > 0.0 && self.retransmissions.is_empty();
+        let waits = match class {
+            Class::Audio => {
+                self.account -= bytes as f64;
+                return Pass::Now;
+            }
+            Class::Retransmission if free => None,
+            Class::Video if free && self.video.is_empty() => None,
+            Class::Retransmission => Some(&mut self.retransmissions),
+            Class::Video => Some(&mut self.video),
+        };
+        let Some(queue) = waits else {
+            self.account -= bytes as f64;
+            return Pass::Now;
+        };
+        if queue.len() >= MAX_WAITING {
+            return Pass::Dropped;
+        }
+        queue.push_back((item, bytes as u32));
+        Pass::Later
+    }
+
+    /// The next packet that may leave now.
+    pub fn poll(&mut self, now: Instant) -> Option<(Class, T)> {
+        self.advance(now);
+        if self.account <= 0.0 {
+            return None;
+        }
+        let (class, (item, bytes)) = match self.retransmissions.pop_front() {
+            Some(first) => (Class::Retransmission, first),
+            None => (Class::Video, self.video.pop_front()?),
+        };
+        self.account -= f64::from(bytes);
+        Some((class, item))
+    }
+
+    /// Bytes of padding to send now for a probe, when no media is there to be its packet.
+    pub fn padding(&mut self, now: Instant, probe: Option<&Probe>) -> Option<usize> {
+        let Some(probe) = probe else {
+            self.padding_at = None;
+            return None;
+        };
+        let due = self.padding_at.unwrap_or(now);
+        if due > now {
+            return None;
+        }
+        // A late timer is made up for, but never by more than 10 ms of padding at once.
+        let from = due.max(now.checked_sub(Duration::from_millis(10)).unwrap_or(now));
+        self.padding_at = Some(from + probe.rate.time_for(probe.packet as u64));
+        Some(probe.packet)
+    }
+
+    /// When [`Self::poll`] or [`Self::padding`] has something again.
+    pub fn next_deadline(&self, probing: bool) -> Option<Instant> {
+        let waits = !self.retransmissions.is_empty() || !self.video.is_empty();
+        let media = waits.then(|| {
+            let missing = (1.0 - self.account).max(0.0) as u64;
+            self.at + self.rate.time_for(missing + 1)
+        });
+        let padding = probing.then(|| self.padding_at.unwrap_or(self.at));
+        [media, padding].into_iter().flatten().min()
+    }
+
+    /// Packets that wait.
+    pub fn waiting(&self) -> usize {
+        self.retransmissions.len() + self.video.len()
+    }
+
+    /// How long the last of them waits at this pace.
+    pub fn delay(&self) -> Duration {
+        let waiting = self.retransmissions.iter().chain(&self.video);
+        self.rate.time_for(waiting.map(|(_, bytes)| u64::from(*bytes)).sum())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests need some instant to count from")]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn sound_is_never_held_and_retransmissions_overtake_video() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
+        assert_eq!(pacer.offer(start, Class::Video, 1_200, 1), Pass::Now);
+        assert_eq!(
+            pacer.offer(start, Class::Video, 1_200, 2),
+            Pass::Now,
+            "the burst of one packet"
+        );
+        assert_eq!(pacer.offer(start, Class::Video, 1_200, 3), Pass::Later);
+        assert_eq!(pacer.offer(start, Class::Retransmission, 1_200, 4), Pass::Later);
+        assert_eq!(pacer.offer(start, Class::Audio, 100, 5), Pass::Now);
+        assert_eq!(pacer.poll(start), None);
+        let at = pacer.next_deadline(false).unwrap();
+        assert!((7 * MS..10 * MS).contains(&(at - start)), "{:?}", at - start);
+        assert_eq!(pacer.poll(at), Some((Class::Retransmission, 4)));
+        assert_eq!(pacer.poll(at), None);
+        assert_eq!(pacer.poll(at + 10 * MS), Some((Class::Video, 3)));
+        assert_eq!((pacer.waiting(), pacer.next_deadline(false)), (0, None));
+    }
+
+    #[test]
+    fn what_leaves_keeps_the_pace_whatever_is_offered() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
+        let mut left = 0_u64;
+        let mut dropped = 0;
+        for n in 0..10_000_u32 {
+            let now = start + n * MS / 10;
+            match pacer.offer(now, Class::Video, 1_200, n) {
+                Pass::Now => left += 1_200,
+                Pass::Dropped => dropped += 1,
+                Pass::Later => {}
+            }
+            while pacer.poll(now).is_some() {
+                left += 1_200;
+            }
+        }
+        // 1 Mbit/s for 1 s.
+        assert!((120_000..130_000).contains(&left), "{left}");
+        assert!(
+            dropped > 9_000 && pacer.waiting() == MAX_WAITING,
+            "an application that asks for all is bounded"
+        );
+        assert!(pacer.delay() > 4 * Duration::from_secs(1));
+    }
+
+    #[test]
+    fn without_a_limit_nothing_waits() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Bitrate::bps(u64::MAX), start);
+        assert!((0..10_000).all(|n| pacer.offer(start, Class::Video, 1_200, n) == Pass::Now));
+    }
+
+    #[test]
+    fn padding_keeps_the_rate_of_the_probe() {
+        let start = Instant::now();
+        let mut pacer = Pacer::<()>::new(Bitrate::kbps(400), start);
+        let probe = Probe {
+            rate: Bitrate::kbps(800),
+            packet: 400,
+            left: 2_000,
+        };
+        let times: Vec<u32> = (0..200)
+            .filter(|n| pacer.padding(start + *n * MS / 10, Some(&probe)).is_some())
+            .collect();
+        assert_eq!(times, [0, 40, 80, 120, 160]);
+        assert_eq!(pacer.padding(start + 30 * MS, None), None);
+        assert_eq!(pacer.next_deadline(false), None);
+    }
+}
