@@ -229,10 +229,9 @@ pub fn run<E: Estimator>(estimator: &mut E, start: Instant, scenario: &Scenario)
                 }
             }
         }
-        while let Some((at, _)) = going_back.front()
-            && *at <= now
+        while going_back.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, report)) = going_back.pop_front()
         {
-            let (_, report) = going_back.pop_front().unwrap();
             estimator.feedback(instant, &mut report.into_iter());
         }
         if sample_at <= now {
