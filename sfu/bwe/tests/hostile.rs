@@ -33,8 +33,9 @@ fn check(estimator: &SendSide, now: Instant) {
             "{probe:?}"
         );
     }
-    let deadline = estimator.next_deadline().unwrap();
-    assert!(deadline <= now + Duration::from_secs(1), "a deadline that never comes");
+    let deadline = estimator.next_deadline();
+    let soon = deadline.is_some_and(|at| at <= now + Duration::from_secs(1));
+    assert!(soon, "a deadline that never comes: {deadline:?}");
 }
 
 #[test]
