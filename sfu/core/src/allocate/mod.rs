@@ -12,8 +12,10 @@ pub use budget::{Budget, Recent};
 /// One quality in which a stream can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rung {
-    /// Layer of the source, or operating point of a scalable one.
+    /// Layer of the source's list.
     pub layer: u8,
+    /// The highest temporal layer that is sent of it.
+    pub temporal: u8,
     /// What it takes, whole (not on top of the rung below).
     pub bitrate: Bitrate,
 }

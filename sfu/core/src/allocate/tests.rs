@@ -9,6 +9,7 @@ fn kbps(kilobits: u64) -> Bitrate {
 fn stream(slot: u16, height: u32, rungs: &[u64]) -> StreamView {
     let rung = |(layer, rate): (usize, &u64)| Rung {
         layer: layer as u8,
+        temporal: 3,
         bitrate: kbps(*rate),
     };
     StreamView {
@@ -152,23 +153,23 @@ fn what_is_wanted_is_the_best_of_all_with_the_reserve() {
 fn streams() -> impl Strategy<Value = Vec<StreamView>> {
     let one = (
         any::<bool>(),
-        prop_oneof![Just(90_u32), Just(180), Just(360), Just(720)],
+        (0_u32..4).prop_map(|doubled| 90 << doubled),
         0_u32..5,
         proptest::collection::vec(20_u64..1_000, 0..5),
         proptest::option::of(0_usize..4),
     );
     proptest::collection::vec(one, 0..30).prop_map(|all| {
-        let make =
-            |(slot, (pinned, height, recency, mut rates, now)): (usize, (bool, u32, u32, Vec<u64>, Option<usize>))| {
-                rates.sort_unstable();
-                StreamView {
-                    pinned,
-                    recency,
-                    now: now.filter(|now| *now < rates.len()),
-                    ..stream(slot as u16, height, &rates)
-                }
-            };
-        all.into_iter().enumerate().map(make).collect()
+        let mut streams = Vec::new();
+        for (slot, (pinned, height, recency, mut rates, now)) in all.into_iter().enumerate() {
+            rates.sort_unstable();
+            streams.push(StreamView {
+                pinned,
+                recency,
+                now: now.filter(|now| *now < rates.len()),
+                ..stream(slot as u16, height, &rates)
+            });
+        }
+        streams
     })
 }
 
