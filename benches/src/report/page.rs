@@ -1,0 +1,390 @@
+//! One run as a page: self-contained, light and dark, wide and narrow.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::metrics::{self, COST, Cell, Group, Metric, cell, number};
+use super::model::{Finding, Outcome, Report, ScenarioReport, TargetReport, Verdict};
+use super::plots::{self, Plot};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The target that others are set in relation to.
+pub(super) const FLOOR: &str = "floor";
+
+/// The page of one run.
+pub fn html(report: &Report) -> String {
+    let body = html! {
+        header {
+            h1 { "Ringhall load report" }
+            p.soft { (report.run.started) " · " (duration(report.run.took_seconds)) " · " (report.scenarios.len()) @if report.scenarios.len() == 1 { " scenario" } @else { " scenarios" } }
+        }
+        (facts(report))
+        (overview(report))
+        @for scenario in &report.scenarios { (section(scenario)) }
+        (reading())
+    };
+    document("Ringhall load report", &body)
+}
+
+/// A whole document around a body.
+pub(super) fn document(title: &str, body: &Markup) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (body) } }
+        }
+    }
+    .into_string()
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds / 60 {
+        0 => format!("{seconds} s"),
+        minutes => format!("{minutes} min {} s", seconds % 60),
+    }
+}
+
+fn facts(report: &Report) -> Markup {
+    let (run, machine) = (&report.run, &report.machine);
+    let commit = if run.commit.is_empty() { "unknown" } else { &run.commit };
+    html! {
+        section.card {
+            h2 { "On what, and how" }
+            dl.facts {
+                dt { "Machine" }
+                dd { (machine.cpu) ", " (machine.cores) " cores, " (number(machine.memory_bytes as f64 / 1e9)) " GB" }
+                dt { "System" }
+                dd { (machine.os) ", Linux " (machine.kernel) ", socket buffers up to "
+                    (number(machine.socket_buffers.0 as f64 / 1024.0)) " and " (number(machine.socket_buffers.1 as f64 / 1024.0)) " KiB" }
+                dt { "Harness" }
+                dd { (run.version) " (" (run.profile) "), commit " (commit) ", seed " (run.seed) }
+                dt { "Again with" }
+                dd { code { (run.command) } }
+            }
+            @if run.profile == "debug" {
+                p.notice { "The harness is a debug build: its own limits come early, and nothing here is to be compared with other runs." }
+            }
+        }
+    }
+}
+
+/// Every scenario and target in a line.
+fn overview(report: &Report) -> Markup {
+    let wanted = [
+        COST,
+        "packets lost",
+        "delay, p50",
+        "delay, p99",
+        "join (to connected), p95",
+        "memory (RSS) at the end",
+    ];
+    let rows: Vec<Metric> = metrics::fixed()
+        .into_iter()
+        .filter(|row| wanted.contains(&row.name.as_str()))
+        .collect();
+    let heads = ["Join p95", "Delay p50", "Delay p99", "Lost", "CPU a packet", "Memory"];
+    html! {
+        section.card {
+            h2 { "At a glance" }
+            div.scroll {
+                table {
+                    thead { tr {
+                        th { "Scenario and server" }
+                        @for head in heads { th { (head) } }
+                        th { "To the floor" }
+                        th { "Verdict" }
+                    } }
+                    @for scenario in &report.scenarios {
+                        tbody {
+                            tr.group { th colspan=(heads.len() + 3) { a href=(format!("#{}", scenario.scenario.name)) { (scenario.scenario.title) } } }
+                            @for target in &scenario.targets { (glance(scenario, target, &rows)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn glance(scenario: &ScenarioReport, target: &TargetReport, rows: &[Metric]) -> Markup {
+    let ran = target.rounds.iter().any(|round| round.outcome.figures().is_some());
+    html! {
+        tr {
+            td { (target.target) }
+            @if ran {
+                @for row in rows { (value(&cell(target, row), row, false)) }
+                (ratio_cell(scenario, target, rows.iter().find(|row| row.name == COST)))
+            } @else {
+                td.none.why colspan=(rows.len() + 1) { (why_not(target)) }
+            }
+            td { (chip(target)) }
+        }
+    }
+}
+
+/// The ratio to the floor, as a cell.
+fn ratio_cell(scenario: &ScenarioReport, target: &TargetReport, row: Option<&Metric>) -> Markup {
+    let floor = scenario.targets.iter().find(|other| other.target == FLOOR);
+    let ratio = floor
+        .filter(|floor| floor.target != target.target)
+        .and_then(|floor| metrics::ratio(target, floor, row?));
+    html! {
+        @match ratio {
+            Some((ratio, rounds)) => td.ratio title=(format!("median of {rounds} rounds")) { (number(ratio)) "x" },
+            None => td.ratio { "–" },
+        }
+    }
+}
+
+fn why_not(target: &TargetReport) -> String {
+    let reason = target.rounds.iter().find_map(|round| match &round.outcome {
+        Outcome::Skipped { reason } => Some(format!("skipped: {reason}")),
+        Outcome::Failed { reason } => Some(format!("failed: {reason}")),
+        _ => None,
+    });
+    reason.unwrap_or_else(|| "not run".to_owned())
+}
+
+/// The worst of what was found in all rounds.
+pub(super) fn findings(target: &TargetReport) -> Vec<&Finding> {
+    let mut worst: Vec<&Finding> = Vec::new();
+    for finding in target
+        .rounds
+        .iter()
+        .filter_map(|r| r.outcome.figures())
+        .flat_map(|f| &f.findings)
+    {
+        match worst.iter_mut().find(|known| known.check == finding.check) {
+            Some(known) if rank(finding.verdict) > rank(known.verdict) => *known = finding,
+            Some(_) => {}
+            None => worst.push(finding),
+        }
+    }
+    worst.sort_by_key(|finding| std::cmp::Reverse(rank(finding.verdict)));
+    worst
+}
+
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Good => 0,
+        Verdict::Unknown => 1,
+        Verdict::Warning => 2,
+        Verdict::Bad => 3,
+    }
+}
+
+fn verdict(verdict: Verdict) -> Markup {
+    let (class, text) = match verdict {
+        Verdict::Good => ("good", "good"),
+        Verdict::Warning => ("warning", "look"),
+        Verdict::Bad => ("bad", "broken"),
+        Verdict::Unknown => ("", "unknown"),
+    };
+    html! { span class=(format!("chip {class}")) { (text) } }
+}
+
+/// How a target's rounds went, in a word.
+fn chip(target: &TargetReport) -> Markup {
+    let any = |wanted: fn(&Outcome) -> bool| target.rounds.iter().any(|round| wanted(&round.outcome));
+    if any(|o| matches!(o, Outcome::Failed { .. })) {
+        return html! { span.chip.bad { "failed" } };
+    }
+    match findings(target).first() {
+        Some(worst) if rank(worst.verdict) > 1 => verdict(worst.verdict),
+        _ if any(|o| matches!(o, Outcome::Measured { .. })) => html! { span.chip.good { "good" } },
+        _ if any(|o| matches!(o, Outcome::NotMeasured { .. })) => html! { span.chip.warning { "not measured" } },
+        _ => html! { span.chip { "skipped" } },
+    }
+}
+
+fn section(report: &ScenarioReport) -> Markup {
+    let scenario = &report.scenario;
+    let rows = metrics::rows(&report.targets);
+    let ran: Vec<&TargetReport> = report
+        .targets
+        .iter()
+        .filter(|t| t.rounds.iter().any(|round| round.outcome.figures().is_some()))
+        .collect();
+    html! {
+        section.card id=(scenario.name) {
+            h2 { (scenario.title) }
+            @if !scenario.description.is_empty() { p.soft { (scenario.description) } }
+            p.soft { code { (scenario.name) } " · " (number(scenario.duration_seconds)) " s measured a round · seed " (scenario.seed) }
+            ul.legend {
+                @for (at, target) in report.targets.iter().enumerate() {
+                    li { span class=(format!("key c{}", at % super::chart::COLOURS)) {} (target.target) " " small { (target.description) } }
+                }
+            }
+            @for target in &report.targets { (remarks(target)) }
+            (table(report, &ran, &rows))
+            (figures(&plots::of_scenario(report)))
+        }
+    }
+}
+
+/// Why figures of a target are missing or not to be believed, what was found, and notes.
+fn remarks(target: &TargetReport) -> Markup {
+    let mut reasons: Vec<String> = Vec::new();
+    for round in &target.rounds {
+        let reason = match &round.outcome {
+            Outcome::Measured { .. } => continue,
+            Outcome::NotMeasured { reason, .. } => format!("Not measured: {reason}"),
+            Outcome::Skipped { reason } => format!("Skipped: {reason}"),
+            Outcome::Failed { reason } => format!("Failed: {reason}"),
+        };
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    let found = findings(target);
+    let (good, rest): (Vec<&Finding>, Vec<&Finding>) = found.into_iter().partition(|f| f.verdict == Verdict::Good);
+    let mut notes: Vec<&String> = target
+        .rounds
+        .iter()
+        .filter_map(|r| r.outcome.figures())
+        .flat_map(|f| &f.notes)
+        .collect();
+    notes.sort();
+    notes.dedup();
+    html! {
+        @for reason in &reasons { p.notice { b { (target.target) } ": " (reason) } }
+        @if !(rest.is_empty() && good.is_empty()) {
+            ul.findings {
+                @for finding in &rest {
+                    li { (verdict(finding.verdict)) span { b { (target.target) ": " } (finding.text) } }
+                }
+                @if !good.is_empty() {
+                    li { (verdict(Verdict::Good)) span { b { (target.target) ": " }
+                        (good.iter().map(|f| f.text.as_str()).collect::<Vec<_>>().join("; ")) } }
+                }
+            }
+        }
+        @for note in &notes { p.soft { (target.target) ": " (note) } }
+    }
+}
+
+fn table(report: &ScenarioReport, ran: &[&TargetReport], rows: &[Metric]) -> Markup {
+    if ran.is_empty() {
+        return html! {};
+    }
+    let rounds = ran.iter().map(|target| target.rounds.len()).max().unwrap_or(0);
+    let has_ratio = ran.len() > 1 && ran.iter().any(|target| target.target == FLOOR);
+    html! {
+        h3 { @if rounds > 1 { "Medians of " (rounds) " interleaved rounds" } @else { "One round" } }
+        div.scroll {
+            table {
+                thead { tr { th {} @for target in ran { th { (target.target) } } } }
+                @for group in Group::ALL {
+                    @let rows: Vec<&Metric> = rows.iter().filter(|row| row.group == group).collect();
+                    @if !rows.is_empty() {
+                        tbody {
+                            tr.group { th colspan=(ran.len() + 1) { (group.title()) } }
+                            @for row in rows {
+                                tr {
+                                    td { (row.name) }
+                                    @for target in ran { (value(&cell(target, row), row, true)) }
+                                }
+                                @if has_ratio && row.name == COST {
+                                    tr {
+                                        td { "as a ratio to the floor" }
+                                        @for target in ran { (ratio_cell(report, target, Some(row))) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A value as a cell.
+fn value(cell: &Cell, row: &Metric, wide: bool) -> Markup {
+    html! {
+        @match cell {
+            Cell::Value(value, rounds) => td title=(format!("{}, {rounds} rounds", row.name)) { (number(*value)) @if !row.unit.is_empty() { small { (unit(row.unit)) } } },
+            Cell::NotMeasured(why) => td.none title=(why) { @if wide { "not measured" } @else { "n. m." } },
+            Cell::Absent => td.none { "–" },
+        }
+    }
+}
+
+/// A unit with its proper sign.
+pub(super) fn unit(unit: &str) -> &str {
+    if unit == "us" { "µs" } else { unit }
+}
+
+/// Plots side by side.
+pub(super) fn figures(plots: &[Plot]) -> Markup {
+    html! {
+        @if !plots.is_empty() {
+            div.plots {
+                @for plot in plots {
+                    figure {
+                        figcaption { (plot.title) small { (plot.subtitle) } }
+                        div role="img" aria-label=(format!("{}, {}", plot.title, plot.subtitle)) { (PreEscaped(&plot.svg)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn reading() -> Markup {
+    html! {
+        section.card {
+            h2 { "How to read this" }
+            p { "Loss, duplicates and wrong rooms are counted by stamps inside the payload, so a server that renumbers packets cannot hide them. "
+                "Delay runs from a publisher's send to the kernel's receive stamp at the viewer, on one machine and one clock. "
+                "A freeze is a gap of more than 200 ms in a stream that should flow." }
+            p { "The floor is a bare forwarder that opens each packet once, seals it for each viewer and sends it: what any server must do at the least. "
+                "Ratios are between rounds that ran next to each other. " b { "Not measured" }
+                " means that other programs used more than a tenth of the machine, or that the generator was at its own limit: counts still hold, times and costs do not." }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+
+    #[test]
+    fn the_page_says_what_was_measured_what_was_not_and_why() {
+        let page = html(&samples::report());
+        for text in [
+            "Ringhall load report",
+            "ten people",
+            "1.5x",
+            "no simulcast in this room",
+            "other load 34 %",
+            "not measured",
+        ] {
+            assert!(page.contains(text), "{text}");
+        }
+        assert!(page.matches("<svg").count() >= 4);
+    }
+
+    #[test]
+    fn the_page_loads_nothing_and_lets_nothing_in() {
+        let mut report = samples::report();
+        report.scenarios[0].scenario.title = "<script>alert(1)</script>".to_owned();
+        report.scenarios[0].targets[0].description = "\" onload=\"x".to_owned();
+        let page = html(&report);
+        assert!(!page.contains("<script"), "scripts");
+        for outside in ["src=", "@import", "url(", "<link"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(page.contains("&lt;script&gt;"));
+        assert!(!page.contains("\" onload="));
+    }
+}
