@@ -24,8 +24,11 @@ pub struct CallConfig {
     pub alone_end_ms: u32,
     /// Longest call, ms.
     pub max_duration_ms: u32,
-    /// Least ring that is left after a restart of the server, ms.
+    /// Least time that is left of any deadline after a restart of the server, an outage of the database, or a jump of its
+    /// clock, ms.
     pub restart_ring_ms: u32,
+    /// How long somebody stays on a call's waiting list, ms.
+    pub wait_ms: u32,
     /// The source plan's rule: a call ends when its initiator's seat is lost for good.
     pub end_when_initiator_lost: bool,
     /// Most `start_call` of one user in a minute; 0: no limit.
@@ -57,6 +60,7 @@ impl Default for CallConfig {
             alone_end_ms: 300_000,
             max_duration_ms: 24 * 60 * 60 * 1000,
             restart_ring_ms: 10_000,
+            wait_ms: 600_000,
             end_when_initiator_lost: false,
             starts_per_user_minute: 6,
             starts_per_chat_minute: 3,

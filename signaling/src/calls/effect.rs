@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{At, Call};
 use crate::ids::{CallId, DeviceId, UserId};
-use crate::protocol::{CallType, ErrorCode, MediaSource, Outcome, RejectReason, WireError};
+use crate::protocol::{CallType, ErrorCode, MediaSource, Outcome, RejectReason, WaitingOutcome, WireError};
 
 /// A call that is about to exist. Ids and the room's name are made by the caller: nothing here is random.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub enum Input {
         takeover: bool,
         /// Holds a seat in another call.
         busy: bool,
+        /// Get on the waiting list where it may not come in.
+        wait: bool,
     },
     /// reject_call.
     Reject(UserId, RejectReason),
@@ -73,6 +75,10 @@ pub enum Input {
     Lock(UserId, bool),
     /// admit(by, user).
     Admit(UserId, UserId),
+    /// deny(by, user).
+    Deny(UserId, UserId),
+    /// stay: alone, and going on.
+    Stay(UserId),
     /// raise_hand.
     RaiseHand(UserId),
     /// lower_hand(by, whose).
@@ -100,6 +106,12 @@ pub enum Input {
     Publishers,
     /// The process that served these seats was restarted.
     Restart(Vec<UserId>),
+    /// The database was away, or its clock jumped by this many milliseconds (0: not): what ran out meanwhile gets a little
+    /// longer, and nothing runs longer than from now on.
+    Resync {
+        /// How far the clock was set forward; negative: back.
+        jump_ms: i64,
+    },
     /// Time has passed.
     Tick,
 }
@@ -165,6 +177,8 @@ pub enum Note {
     SeatMoved(DeviceId),
     /// `kicked` by.
     Kicked(UserId),
+    /// `waiting_status`: what became of it, on which tab, by whom.
+    Waiting(WaitingOutcome, DeviceId, Option<UserId>),
     /// `call_ended`.
     Ended,
 }
@@ -180,8 +194,14 @@ pub enum Effect {
     CallMessage,
     /// Ephemeral: somebody is in.
     Joined(UserId),
-    /// Ephemeral: somebody is out.
-    Left(UserId),
+    /// Ephemeral: somebody is out, by a moderator's hand if one is named.
+    Left(UserId, Option<UserId>),
+    /// A moderator removed somebody: what they send and watch besides a seat must end too.
+    Removed(UserId),
+    /// Ephemeral, to the moderators in the call: the waiting list changed.
+    Waiters,
+    /// Ephemeral: locked (true) or opened by.
+    Locked(bool, UserId),
     /// Ephemeral: somebody's status, mute or hand changed.
     Updated(UserId),
     /// Ephemeral, to the initiator: a device of this callee rings.
@@ -218,8 +238,10 @@ pub struct Transition {
     pub effects: Vec<Effect>,
     /// For the answer.
     pub outcome: Outcome,
-    /// When it happened: `now`, or a little later where the clock was set back.
+    /// When it happened, for the record: `now`, or a little later where the clock was set back.
     pub at: At,
+    /// The clock that deadlines run by.
+    pub now: At,
 }
 
 /// Why a command is refused. Nothing changes then.
@@ -244,10 +266,10 @@ pub enum Refusal {
     #[error("a moderator removed you from this call")]
     Kicked,
     /// Most participants reached.
-    #[error("the call has its most participants")]
+    #[error("the call is full; `limits.maxParticipants` says how many it takes")]
     Full,
     /// A moderator locked it.
-    #[error("a moderator locked the call")]
+    #[error("a moderator must let you in: join with `wait`")]
     Locked,
 }
 

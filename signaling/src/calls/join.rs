@@ -13,6 +13,7 @@ pub(super) struct Join<'a> {
     pub(super) accept: bool,
     pub(super) takeover: bool,
     pub(super) busy: bool,
+    pub(super) wait: bool,
 }
 
 impl Step<'_> {
@@ -42,8 +43,12 @@ impl Step<'_> {
         if known.is_some_and(|p| p.status == ParticipantStatus::Kicked) {
             return Err(Refusal::Kicked);
         }
-        if self.call.locked && !known.is_some_and(|p| p.admitted || p.joined_at.is_some()) {
-            return Err(Refusal::Locked);
+        if !self.call.may_come_in(self.chat, user) {
+            return if join.wait {
+                self.wait(user, device)
+            } else {
+                Err(Refusal::Locked)
+            };
         }
         if join.busy {
             return Err(Refusal::BusySelf);
@@ -59,7 +64,11 @@ impl Step<'_> {
         if join.accept {
             self.log(EventType::Accepted, Some(user), json!({}));
         }
+        let waited = self.call.waiting.contains_key(user);
         self.seat(user, device);
+        if waited {
+            self.effects.push(Effect::Waiters);
+        }
         if rung {
             self.tell([user.clone()], Note::AnsweredElsewhere(device.clone()));
         }
@@ -146,6 +155,9 @@ impl Step<'_> {
     }
 
     pub(super) fn leave(mut self, user: &UserId, device: Option<&DeviceId>) -> Transition {
+        if self.gave_up_waiting(user, device) {
+            return self.done(Outcome::Done);
+        }
         let Some(person) = self.call.participants.get(user).filter(|p| p.seated()) else {
             return self.noop();
         };

@@ -61,6 +61,9 @@ impl Step<'_> {
     }
 
     pub(super) fn socket(mut self, user: &UserId, device: &DeviceId, lost: bool) -> Transition {
+        if lost && self.gave_up_waiting(user, Some(device)) {
+            return self.done(Outcome::Done);
+        }
         let held = self.call.participants.get(user).and_then(|p| p.device.as_ref());
         if held != Some(device) {
             return self.noop();
@@ -100,26 +103,6 @@ impl Step<'_> {
     pub(super) fn publishers_changed(mut self) -> Transition {
         self.settle(EndReason::LastLeft, None);
         self.effects.push(Effect::Changed);
-        self.done(Outcome::Done)
-    }
-
-    /// Rule 6: the seats of a restarted process are lost, and who is rung gets a little longer.
-    pub(super) fn restart(mut self, seats: &[UserId]) -> Transition {
-        let least = self.now.plus_ms(self.config.restart_ring_ms);
-        for user in seats {
-            self.link(user, |person| {
-                person.socket_lost = true;
-                person.media = MediaLink::None;
-            });
-        }
-        if let Some(deadline) = &mut self.call.caller_lost_deadline {
-            *deadline = (*deadline).max(least);
-        }
-        for person in self.call.participants.values_mut() {
-            if let Some(deadline) = &mut person.ring_deadline {
-                *deadline = (*deadline).max(least);
-            }
-        }
         self.done(Outcome::Done)
     }
 }

@@ -9,17 +9,19 @@ mod effect;
 mod join;
 mod links;
 mod moderate;
+mod resync;
 mod start;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod waiting;
 
 pub use config::CallConfig;
 pub use effect::{Effect, EventType, Input, NewCall, Note, Refusal, Transition};
 pub use start::start;
-pub use state::{At, Call, Chat, MediaLink, Participant, Timer};
+pub use state::{At, Call, Chat, MediaLink, Participant, Timer, Waiting};
 
 use join::Join;
 use step::Step;
@@ -48,12 +50,14 @@ pub fn apply(call: Call, chat: &Chat, input: &Input, now: At, config: &CallConfi
             accept,
             takeover,
             busy,
+            wait,
         } => step.join(&Join {
             user,
             device,
             accept: *accept,
             takeover: *takeover,
             busy: *busy,
+            wait: *wait,
         }),
         Input::Reject(user, reason) => Ok(step.reject(user, *reason)),
         Input::End(user) => step.end(user),
@@ -68,6 +72,8 @@ pub fn apply(call: Call, chat: &Chat, input: &Input, now: At, config: &CallConfi
         } => step.mute(by, user, *source, *muted),
         Input::Lock(by, locked) => step.lock(by, *locked),
         Input::Admit(by, user) => step.admit(by, user),
+        Input::Deny(by, user) => step.deny(by, user),
+        Input::Stay(user) => step.stay(user),
         Input::RaiseHand(user) => step.hand(user, user, true),
         Input::LowerHand(by, user) => step.hand(by, user, false),
         Input::Socket { user, device, lost } => Ok(step.socket(user, device, *lost)),
@@ -78,6 +84,7 @@ pub fn apply(call: Call, chat: &Chat, input: &Input, now: At, config: &CallConfi
         Input::Terminate => Ok(step.terminate()),
         Input::Publishers => Ok(step.publishers_changed()),
         Input::Restart(seats) => Ok(step.restart(seats)),
+        Input::Resync { jump_ms } => Ok(step.resync(*jump_ms)),
         Input::Tick => Ok(step.tick()),
     }
 }
@@ -95,6 +102,8 @@ fn actor(input: &Input) -> Option<&UserId> {
         | Input::Mute { by: user, .. }
         | Input::Lock(user, _)
         | Input::Admit(user, _)
+        | Input::Deny(user, _)
+        | Input::Stay(user)
         | Input::RaiseHand(user)
         | Input::LowerHand(user, _) => Some(user),
         Input::Socket { .. }
@@ -105,6 +114,7 @@ fn actor(input: &Input) -> Option<&UserId> {
         | Input::Terminate
         | Input::Publishers
         | Input::Restart(_)
+        | Input::Resync { .. }
         | Input::Tick => None,
     }
 }

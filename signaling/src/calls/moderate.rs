@@ -1,4 +1,4 @@
-//! Rows 8 to 10: invite, kick, mute, lock, admit, hands.
+//! Rows 8 to 10: invite, kick, mute, lock, hands.
 
 use serde_json::json;
 
@@ -7,14 +7,14 @@ use crate::ids::UserId;
 use crate::protocol::{CallStatus, ChatType, EndReason, MediaSource, Outcome, ParticipantStatus};
 
 const NOT_A_MODERATOR: Refusal = Refusal::Forbidden("only a moderator may do this");
-const NOT_IN_CALL: Refusal = Refusal::Forbidden("only who is in the call may do this");
+pub(super) const NOT_IN_CALL: Refusal = Refusal::Forbidden("only who is in the call may do this");
 
 impl Step<'_> {
-    fn seated(&self, user: &UserId) -> bool {
+    pub(super) fn seated(&self, user: &UserId) -> bool {
         self.call.participants.get(user).is_some_and(Participant::seated)
     }
 
-    fn must_moderate(&self, user: &UserId) -> Result<(), Refusal> {
+    pub(super) fn must_moderate(&self, user: &UserId) -> Result<(), Refusal> {
         if self.call.moderator(self.chat, user) {
             Ok(())
         } else {
@@ -64,23 +64,29 @@ impl Step<'_> {
             self.close(CallStatus::Cancelled, EndReason::CallerCancelled, Some(by));
             return Ok(self.done(Outcome::Done));
         }
-        let Some(person) = self.call.participants.get_mut(user) else {
+        let waited = self.call.waiting.remove(user).is_some();
+        if !self.call.participants.contains_key(user) && !self.chat.members.contains_key(user) {
             return Ok(self.noop());
-        };
-        match person.status {
-            ParticipantStatus::Joined | ParticipantStatus::Reconnecting => {
-                person.admitted = false;
-                self.log(EventType::ParticipantKicked, Some(user), json!({ "by": by }));
-                self.free(user, ParticipantStatus::Kicked, "kicked");
-            }
-            ParticipantStatus::Kicked => return Ok(self.noop()),
-            _ => {
-                person.status = ParticipantStatus::Kicked;
-                person.ring_deadline = None;
-                person.admitted = false;
-                self.log(EventType::ParticipantKicked, Some(user), json!({ "by": by }));
-                self.effects.push(Effect::Left(user.clone()));
-            }
+        }
+        let person = self.person(user);
+        if person.status == ParticipantStatus::Kicked {
+            return Ok(self.noop());
+        }
+        person.admitted = false;
+        self.log(EventType::ParticipantKicked, Some(user), json!({ "by": by }));
+        if self.seated(user) {
+            self.free(user, ParticipantStatus::Kicked, "kicked");
+            self.effects
+                .retain(|effect| *effect != Effect::Left(user.clone(), None));
+        } else {
+            let person = self.person(user);
+            person.status = ParticipantStatus::Kicked;
+            person.ring_deadline = None;
+        }
+        self.effects.push(Effect::Left(user.clone(), Some(by.clone())));
+        self.effects.push(Effect::Removed(user.clone()));
+        if waited {
+            self.effects.push(Effect::Waiters);
         }
         self.tell([user.clone()], Note::Kicked(by.clone()));
         self.settle(EndReason::Hangup, Some(by));
@@ -130,28 +136,13 @@ impl Step<'_> {
         }
         self.call.locked = locked;
         self.log(EventType::Locked, Some(by), json!({ "locked": locked }));
-        self.effects.push(Effect::Changed);
-        Ok(self.done(Outcome::Done))
-    }
-
-    /// Lets one person past the lock; who was not rung yet is rung, which is how they learn of it.
-    pub(super) fn admit(mut self, by: &UserId, user: &UserId) -> Result<Transition, Refusal> {
-        self.must_moderate(by)?;
-        match self.call.participants.get(user) {
-            Some(person) if person.admitted || person.seated() => return Ok(self.noop()),
-            Some(person) if person.status == ParticipantStatus::Kicked => return Err(Refusal::Kicked),
-            Some(person) if person.open() => self.person(user).admitted = true,
-            _ => {
-                if !self.chat.members.contains_key(user) {
-                    return Err(Refusal::BadRequest("not in the chat; invite them"));
-                }
-                self.log(EventType::Invited, Some(user), json!({ "by": by }));
-                self.ring(user, Some(by));
-                self.person(user).admitted = true;
+        self.effects.push(Effect::Locked(locked, by.clone()));
+        if !locked && !self.chat.lobby {
+            for user in self.call.waiting.keys().cloned().collect::<Vec<_>>() {
+                self.let_in(by, &user);
             }
         }
-        self.settle(EndReason::LastLeft, None);
-        self.effects.push(Effect::Updated(user.clone()));
+        self.effects.push(Effect::Changed);
         Ok(self.done(Outcome::Done))
     }
 
@@ -159,7 +150,7 @@ impl Step<'_> {
         if by != user {
             self.must_moderate(by)?;
         }
-        let now = self.now;
+        let now = self.stamp;
         let Some(person) = self.call.participants.get_mut(user).filter(|p| p.seated()) else {
             return if by == user { Err(NOT_IN_CALL) } else { Ok(self.noop()) };
         };

@@ -11,12 +11,16 @@ use crate::protocol::{CallStatus, ChatType, EndReason, Outcome};
 /// Starts a call in a chat that has no live one; a seat elsewhere is freed already.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] for who is not in the chat, [`Refusal::BadRequest`] when there is nobody to ring or too many.
+/// [`Refusal::NotFound`] for who is not in the chat, [`Refusal::Locked`] for a newcomer where a room has a waiting list,
+/// [`Refusal::BadRequest`] when there is nobody to ring or too many.
 pub fn start(chat: &Chat, new: NewCall, now: At, config: &CallConfig) -> Result<Transition, Refusal> {
     if !chat.members.contains_key(&new.user) {
         return Err(Refusal::NotFound);
     }
     let room = chat.chat_type == ChatType::Room;
+    if chat.lobby && new.device.is_some() && !chat.runs(&new.user) {
+        return Err(Refusal::Locked);
+    }
     let rung = if room {
         BTreeSet::new()
     } else {
@@ -43,6 +47,7 @@ pub fn start(chat: &Chat, new: NewCall, now: At, config: &CallConfig) -> Result<
         rev: 0,
         publishers: u32::from(new.device.is_none()),
         participants: BTreeMap::new(),
+        waiting: BTreeMap::new(),
     };
     let mut step = Step::new(call, chat, now, config);
     let metadata = json!({ "type": new.call_type, "participants": rung });

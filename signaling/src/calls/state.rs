@@ -1,12 +1,15 @@
 //! What a call is, as a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{CallId, ChatId, DeviceId, UserId};
 use crate::protocol::{CallStatus, CallType, ChatRole, ChatType, EndReason, MediaSource, ParticipantStatus};
 
 /// A point in time: milliseconds since the Unix epoch, by the database's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct At(pub i64);
 
 impl At {
@@ -30,6 +33,30 @@ pub struct Chat {
     pub chat_type: ChatType,
     /// Who is in it.
     pub members: BTreeMap<UserId, ChatRole>,
+    /// Who of them came by a guest link: never a moderator, and may not invite.
+    pub guests: BTreeSet<UserId>,
+    /// Of a room: newcomers wait until a moderator lets them in.
+    pub lobby: bool,
+}
+
+impl Chat {
+    /// Owner or admin.
+    pub fn runs(&self, user: &UserId) -> bool {
+        matches!(self.members.get(user), Some(ChatRole::Owner | ChatRole::Admin))
+    }
+}
+
+/// Somebody who asked to be let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The tab that waits.
+    pub device: DeviceId,
+    /// Since when.
+    pub since: At,
+    /// When they are forgotten: nobody let them in, or they were let in and did not come.
+    pub deadline: At,
+    /// A moderator has let them in.
+    pub admitted: bool,
 }
 
 /// Whether packets can flow between a seat and the media plane.
@@ -156,6 +183,8 @@ pub struct Call {
     pub publishers: u32,
     /// Everybody who was ever rung or in it.
     pub participants: BTreeMap<UserId, Participant>,
+    /// Who asked to be let in and is not in yet.
+    pub waiting: BTreeMap<UserId, Waiting>,
 }
 
 impl Call {
@@ -182,9 +211,27 @@ impl Call {
         }
     }
 
-    /// Initiator, chat owner or chat admin.
+    /// Initiator, chat owner or chat admin. A guest who happens to be a room's first is none.
     pub fn moderator(&self, chat: &Chat, user: &UserId) -> bool {
-        self.initiated_by == *user || matches!(chat.members.get(user), Some(ChatRole::Owner | ChatRole::Admin))
+        chat.runs(user) || (self.initiated_by == *user && !chat.guests.contains(user))
+    }
+
+    /// Whether nobody has to let this person in: the door is open, it is theirs, or they went through it before.
+    pub fn may_come_in(&self, chat: &Chat, user: &UserId) -> bool {
+        let known = self.participants.get(user);
+        let open = !self.locked && !chat.lobby;
+        open || self.moderator(chat, user)
+            || known.is_some_and(|p| p.admitted || p.joined_at.is_some())
+            || self.waiting.get(user).is_some_and(|w| w.admitted)
+    }
+
+    /// Those of the people in the call who may moderate it.
+    pub fn moderators(&self, chat: &Chat) -> Vec<UserId> {
+        let seated = self
+            .participants
+            .iter()
+            .filter(|(user, p)| p.seated() && self.moderator(chat, user));
+        seated.map(|(user, _)| user.clone()).collect()
     }
 
     /// The next thing that time does to this call.
@@ -205,8 +252,10 @@ impl Call {
                 (p.media_deadline, Timer::MediaConnect),
             ]
         });
+        let waiting = self.waiting.values().map(|w| (Some(w.deadline), Timer::Waiting));
         call.into_iter()
             .chain(people)
+            .chain(waiting)
             .filter_map(|(at, timer)| Some((at?, timer)))
             .min()
     }
@@ -252,6 +301,16 @@ impl Call {
             (
                 self.live() || (self.seats() == 0 && !self.anybody_open()),
                 "nobody sits or rings in a finished call",
+            ),
+            (
+                self.live() || self.waiting.is_empty(),
+                "nobody waits for a finished call",
+            ),
+            (
+                self.waiting
+                    .keys()
+                    .all(|user| self.participants.get(user).is_none_or(|p| !p.seated())),
+                "nobody waits who is in",
             ),
             (
                 self.participants.values().all(|p| p.device.is_some() == p.seated()),
@@ -314,4 +373,6 @@ pub enum Timer {
     MediaConnect,
     /// T6: the longest call.
     MaxDuration,
+    /// Somebody waited too long, or did not come in when let in.
+    Waiting,
 }

@@ -5,28 +5,33 @@ use serde_json::{Value, json};
 
 use super::{At, Call, CallConfig, Chat, Effect, EventType, MediaLink, Note, Participant, Transition};
 use crate::ids::{DeviceId, UserId};
-use crate::protocol::{CallStatus, ChatType, EndReason, Outcome, ParticipantStatus, RejectReason};
+use crate::protocol::{CallStatus, ChatType, EndReason, Outcome, ParticipantStatus, RejectReason, WaitingOutcome};
 
 /// A transition under way.
 pub(super) struct Step<'a> {
     pub(super) call: Call,
     pub(super) chat: &'a Chat,
     pub(super) config: &'a CallConfig,
+    /// The database's clock: what deadlines are counted from.
     pub(super) now: At,
+    /// The same for the record, where nothing may happen before what happened already.
+    pub(super) stamp: At,
     pub(super) effects: Vec<Effect>,
 }
 
 impl<'a> Step<'a> {
     pub(super) fn new(call: Call, chat: &'a Chat, now: At, config: &'a CallConfig) -> Self {
-        // A clock that was set back must not make an end before its start.
+        // A clock that was set back must not make an end before its start; deadlines that were counted from such a stamp
+        // would lie as far in the future as the clock was set back.
         let stamps = call.participants.values().flat_map(|p| [p.joined_at, p.left_at]);
         let known = stamps.chain([Some(call.created_at), call.started_at]).flatten().max();
-        let now = known.map_or(now, |known| known.max(now));
+        let stamp = known.map_or(now, |known| known.max(now));
         Self {
             call,
             chat,
             config,
             now,
+            stamp,
             effects: Vec::new(),
         }
     }
@@ -38,7 +43,8 @@ impl<'a> Step<'a> {
             call,
             effects: self.effects,
             outcome,
-            at: self.now,
+            at: self.stamp,
+            now: self.now,
         }
     }
 
@@ -47,7 +53,8 @@ impl<'a> Step<'a> {
             call: self.call,
             effects: Vec::new(),
             outcome: Outcome::Noop,
-            at: self.now,
+            at: self.stamp,
+            now: self.now,
         }
     }
 
@@ -100,7 +107,10 @@ impl<'a> Step<'a> {
 
     /// Gives somebody the seat; they had none.
     pub(super) fn seat(&mut self, user: &UserId, device: &DeviceId) {
-        let now = self.now;
+        let now = self.stamp;
+        if self.call.waiting.remove(user).is_some_and(|w| w.admitted) {
+            self.person(user).admitted = true;
+        }
         let person = self.person(user);
         person.status = ParticipantStatus::Joined;
         person.device = Some(device.clone());
@@ -119,14 +129,14 @@ impl<'a> Step<'a> {
     /// The call is answered: talk time begins.
     pub(super) fn start_talking(&mut self) {
         self.call.status = CallStatus::Ongoing;
-        self.call.started_at = Some(self.now);
+        self.call.started_at = Some(self.stamp);
         self.call.max_deadline = Some(self.now.plus_ms(self.config.max_duration_ms));
         self.call.caller_lost_deadline = None;
     }
 
     /// Frees a seat; nothing when there is none.
     pub(super) fn free(&mut self, user: &UserId, status: ParticipantStatus, reason: &str) {
-        let now = self.now;
+        let now = self.stamp;
         let Some(person) = self.call.participants.get_mut(user).filter(|p| p.seated()) else {
             return;
         };
@@ -145,7 +155,7 @@ impl<'a> Step<'a> {
             Some(user),
             json!({ "reason": reason, "durationMs": stay }),
         );
-        self.effects.push(Effect::Left(user.clone()));
+        self.effects.push(Effect::Left(user.clone(), None));
         if let Some(device) = device {
             self.effects.push(Effect::SeatFreed(user.clone(), device));
         }
@@ -173,7 +183,7 @@ impl<'a> Step<'a> {
             told.push(user.clone()); // closes the dialog in their other tabs
         }
         self.tell(told, Note::Rejected(user.clone(), reason));
-        self.effects.push(Effect::Left(user.clone()));
+        self.effects.push(Effect::Left(user.clone(), None));
     }
 
     /// Ends the call: every seat is freed, every open callee has missed it.
@@ -192,10 +202,13 @@ impl<'a> Step<'a> {
             self.log(EventType::Missed, Some(&user), json!({}));
             self.tell([user], Note::Missed);
         }
+        for (user, waiting) in std::mem::take(&mut self.call.waiting) {
+            self.tell([user], Note::Waiting(WaitingOutcome::Ended, waiting.device, None));
+        }
         let call = &mut self.call;
         call.status = status;
         call.end_reason = Some(reason);
-        call.ended_at = Some(self.now);
+        call.ended_at = Some(self.stamp);
         call.ended_by = by.cloned();
         call.caller_lost_deadline = None;
         call.alone_ask_deadline = None;

@@ -1,6 +1,7 @@
 //! T1 to T6: what time does.
 
-use super::{At, Effect, Participant, Transition, step::Step};
+use super::moderate::NOT_IN_CALL;
+use super::{At, Effect, Participant, Refusal, Transition, step::Step};
 use crate::ids::UserId;
 use crate::protocol::{CallStatus, EndReason, Outcome, ParticipantStatus, RejectReason};
 
@@ -15,12 +16,15 @@ impl Step<'_> {
         let unanswered = self.users(|p| due(p.ring_deadline));
         let no_media = self.users(|p| due(p.media_deadline));
         let gone = self.users(|p| due(p.rejoin_deadline));
+        let waited = self.call.waiting.iter().filter(|(_, w)| w.deadline <= self.now);
+        let waited: Vec<UserId> = waited.map(|(user, _)| user.clone()).collect();
 
         if too_long {
             self.close(CallStatus::Ended, EndReason::MaxDuration, None);
         } else if caller_lost {
             self.close(CallStatus::Cancelled, EndReason::CallerLost, None);
         }
+        self.waited_too_long(&waited);
         for user in &unanswered {
             self.turn_away(user, RejectReason::Timeout);
         }
@@ -36,6 +40,19 @@ impl Step<'_> {
         }
         self.effects.push(Effect::Changed);
         self.done(Outcome::Done)
+    }
+
+    /// The answer to T4's question: whoever is alone goes on, and is asked again.
+    pub(super) fn stay(mut self, user: &UserId) -> Result<Transition, Refusal> {
+        if !self.seated(user) {
+            return Err(NOT_IN_CALL);
+        }
+        if self.call.alone_end_deadline.is_none() {
+            return Ok(self.noop());
+        }
+        self.call.alone_ask_deadline = Some(self.now.plus_ms(self.config.alone_ask_ms));
+        self.call.alone_end_deadline = Some(self.now.plus_ms(self.config.alone_end_ms));
+        Ok(self.done(Outcome::Done))
     }
 
     fn without_media(&mut self, users: &[UserId]) {

@@ -3,10 +3,12 @@
 mod body;
 mod calls;
 mod chats;
+mod guests;
 mod headers;
 mod health;
 mod problem;
 mod reach;
+mod rooms;
 mod session;
 mod setup;
 mod time;
@@ -20,7 +22,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, patch, post};
 
 pub use problem::Problem;
 pub use session::{DemoUser, ServerInfo};
@@ -50,6 +52,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/calls/seen", post(calls::seen))
         .route("/calls/{call}", get(calls::one))
         .route("/calls/{call}/messages", get(chats::call_messages))
+        .route("/rooms", post(rooms::create))
+        .route("/rooms/{name}", patch(rooms::change))
+        .route("/rooms/{name}/enter", post(rooms::enter))
+        .route("/rooms/{name}/invites", get(guests::list).post(guests::invite))
+        .route("/rooms/{name}/invites/{id}", delete(guests::revoke))
+        .route("/invites/look", post(guests::look))
+        .route("/invites/enter", post(guests::enter))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES));

@@ -115,29 +115,33 @@ impl WhipSessions {
     }
 
     /// The transport is gone for good.
-    pub(crate) async fn closed(&self, app: &Arc<App>, seat: &MediaSeat) {
+    pub(crate) fn closed(&self, app: &Arc<App>, seat: &MediaSeat) {
         if let Some(session) = self.at(seat) {
-            self.end(app, &session.resource).await;
+            let app = app.clone();
+            tokio::spawn(async move { app.whip.end(&app, &session.resource).await });
         }
     }
 
     /// The call is over.
     pub(crate) async fn end_call(&self, app: &Arc<App>, call: &CallId) {
-        let of_call = self
-            .by_resource
-            .iter()
-            .filter(|s| s.seat.room == *call)
-            .map(|s| s.resource.clone());
-        let of_call: Vec<String> = of_call.collect();
-        for resource in of_call {
-            self.end(app, &resource).await;
-        }
+        self.end_those(app, |session| session.seat.room == *call).await;
+    }
+
+    /// A moderator removed this person from the call.
+    pub(crate) async fn remove_from(&self, app: &Arc<App>, call: &CallId, user: &UserId) {
+        self.end_those(app, |session| session.seat.room == *call && session.owner == *user)
+            .await;
     }
 
     /// All of them, when the server goes down.
     pub(crate) async fn end_all(&self, app: &Arc<App>) {
-        let all: Vec<String> = self.by_resource.iter().map(|s| s.resource.clone()).collect();
-        for resource in all {
+        self.end_those(app, |_| true).await;
+    }
+
+    async fn end_those(&self, app: &Arc<App>, which: impl Fn(&WhipSession) -> bool) {
+        let them = self.by_resource.iter().filter(|s| which(s));
+        let them: Vec<String> = them.map(|s| s.resource.clone()).collect();
+        for resource in them {
             self.end(app, &resource).await;
         }
     }
@@ -152,9 +156,8 @@ impl WhipSessions {
         if session.kind == ResourceKind::Publisher {
             live::publisher_left(app, &session.seat.room, &session.seat.participant);
         }
-        if let Err(error) = app.service.close_resource(resource).await {
-            tracing::warn!(%error, resource, "the end of a session was not recorded");
-        }
+        // A publisher that is not closed on record would keep its call alive for ever.
+        live::until_recorded(app, "the end of a session", || app.service.close_resource(resource)).await;
     }
 }
 

@@ -55,12 +55,17 @@ async fn handle(app: &Arc<App>, message: &BusMessage) {
             };
             app.media.set_blocked(&seat, *source, *blocked);
         }
+        BusMessage::Removed { call, user } => {
+            let (app, call, user) = (app.clone(), call.clone(), user.clone());
+            tokio::spawn(async move { app.whip.remove_from(&app, &call, &user).await });
+        }
         BusMessage::CallOver { call } => {
             for (user, device) in app.live.close(call) {
                 not_in_call(app, &user, &device);
             }
-            app.whip.end_call(app, call).await;
             app.media.close_room(call);
+            let (app, call) = (app.clone(), call.clone());
+            tokio::spawn(async move { app.whip.end_call(&app, &call).await });
         }
     }
 }

@@ -5,52 +5,36 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::seats;
+use super::unrecorded::{Seen, media_link, until_recorded};
 use crate::app::App;
 use crate::ids::DeviceId;
 use crate::media::{MediaEvent, MediaSeat};
 use crate::protocol::{Bindings, Layers, RealtimeBody, Speakers};
-use crate::service::{Actor, Link, ServiceError};
 use crate::ws::Realtime;
 
 /// Reads events until the media plane ends.
 pub(super) async fn read(app: Arc<App>, mut events: mpsc::Receiver<MediaEvent>) {
     while let Some(event) = events.recv().await {
-        if let Err(error) = handle(&app, event).await {
-            tracing::warn!(%error, "a media event was not recorded");
-        }
+        handle(&app, event);
     }
     if !app.draining() {
         tracing::error!("the media plane's events ended");
     }
 }
 
-async fn handle(app: &Arc<App>, event: MediaEvent) -> Result<(), ServiceError> {
+fn handle(app: &Arc<App>, event: MediaEvent) {
     match event {
-        MediaEvent::Connected(seat) => match holder(app, &seat) {
-            Some(_) => app.service.media_connected(&seat.room, &seat.participant).await?,
+        MediaEvent::Connected(seat) | MediaEvent::Recovered(seat) => match holder(app, &seat) {
+            Some(_) => media_link(app, seat, Seen::Connected),
             None => app.whip.connected(&seat),
         },
         MediaEvent::Lost(seat) => match holder(app, &seat) {
-            Some(_) => app.service.media_lost(&seat.room, &seat.participant).await?,
+            Some(_) => media_link(app, seat, Seen::Lost),
             None => app.whip.lost(app, &seat),
         },
-        MediaEvent::Recovered(seat) => match holder(app, &seat) {
-            Some(device) => {
-                app.service
-                    .seat_back(
-                        &Actor {
-                            user: seat.participant,
-                            device,
-                        },
-                        Link::Media,
-                    )
-                    .await?;
-            }
-            None => app.whip.connected(&seat),
-        },
         MediaEvent::Closed(seat) => match holder(app, &seat) {
-            Some(_) => app.service.media_failed(&seat.room, &seat.participant).await?,
-            None => app.whip.closed(app, &seat).await,
+            Some(_) => media_link(app, seat, Seen::Closed),
+            None => app.whip.closed(app, &seat),
         },
         MediaEvent::Bindings(seat, slots) => {
             let body = RealtimeBody::Bindings(Bindings {
@@ -79,9 +63,13 @@ async fn handle(app: &Arc<App>, event: MediaEvent) -> Result<(), ServiceError> {
             });
             seats::to_call(app, &call, None, body);
         }
-        MediaEvent::RoomFailed(call) => app.service.room_failed(&call).await?,
+        MediaEvent::RoomFailed(call) => {
+            let app = app.clone();
+            tokio::spawn(async move {
+                until_recorded(&app, "the failure of a room", || app.service.room_failed(&call)).await;
+            });
+        }
     }
-    Ok(())
 }
 
 /// The tab behind a media seat; none for WHIP and WHEP, and for seats that were freed.

@@ -7,6 +7,7 @@ mod media;
 mod presence;
 mod room;
 mod seats;
+mod unrecorded;
 mod updates;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::service::BusMessage;
 pub(crate) use presence::{Presences, presence_of};
 pub(crate) use room::Live;
 pub(crate) use seats::{enforce_mutes, own_source, publisher_joined, publisher_left, seated, to_call};
+pub(crate) use unrecorded::{MediaLinks, until_recorded};
 pub(crate) use updates::Updates;
 
 /// Starts the readers of the bus and of the media plane's events, the healing of lost hints, presence and call updates.

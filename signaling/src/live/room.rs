@@ -125,8 +125,8 @@ impl Live {
             blocked_by: entry.sources.blocked_by.clone(),
             ..seat.sources.clone()
         };
-        if entry.sources.muted_by.is_some() {
-            entry.sources.mic = false;
+        for source in entry.sources.blocked_by.clone().into_keys() {
+            set(&mut entry.sources, source, false);
         }
         room.entries.insert(entry.user.id.clone(), entry.clone());
     }
@@ -141,22 +141,28 @@ impl Live {
             return Switched::NotSeated;
         };
         let entry = entries.get_mut(user);
-        let muted = entry.as_ref().is_some_and(|e| e.sources.muted_by.is_some());
-        if muted && on && source == MediaSource::Mic {
+        let blocked = entry
+            .as_ref()
+            .is_some_and(|e| e.sources.blocked_by.contains_key(&source));
+        if blocked && on {
             return Switched::Forbidden;
         }
         for sources in std::iter::once(&mut seat.sources).chain(entry.map(|e| &mut e.sources)) {
-            match source {
-                MediaSource::Mic => sources.mic = on,
-                MediaSource::Camera => sources.camera = on,
-                MediaSource::Screen => sources.screen = on,
-                MediaSource::ScreenAudio => sources.screen_audio = on,
-            }
+            set(sources, source, on);
         }
         match entries.get(user) {
             Some(entry) => Switched::Show(Box::new(entry.clone())),
             None => Switched::Unknown,
         }
+    }
+}
+
+fn set(sources: &mut Sources, source: MediaSource, on: bool) {
+    match source {
+        MediaSource::Mic => sources.mic = on,
+        MediaSource::Camera => sources.camera = on,
+        MediaSource::Screen => sources.screen = on,
+        MediaSource::ScreenAudio => sources.screen_audio = on,
     }
 }
 
@@ -188,6 +194,7 @@ mod tests {
             moderator: false,
             sources: Sources {
                 muted_by: muted_by.map(Into::into),
+                blocked_by: muted_by.map(|by| (MediaSource::Mic, by.into())).into_iter().collect(),
                 ..Sources::default()
             },
             hand: None,

@@ -44,6 +44,9 @@ pub(super) async fn send_roster(app: &Arc<App>, call: &CallId, to: Option<&Actor
         return Ok(());
     };
     session.send_realtime(&event);
+    if let Some(waiting) = app.service.waiting_list(call, &actor.user).await? {
+        session.send_realtime(&Realtime::new(&RealtimeBody::WaitingList(waiting)));
+    }
     let again = app.live.rooms.get(call).and_then(|room| {
         let seat = room.seats.get(&actor.user)?;
         Some(
@@ -110,13 +113,17 @@ pub(crate) fn own_source(
 
 /// A moderator's mute outlives the transport: it is applied again to every new one.
 pub(crate) fn enforce_mutes(app: &App, seat: &MediaSeat) {
-    let muted = app.live.rooms.get(&seat.room).is_some_and(|room| {
-        room.entries
-            .get(&seat.participant)
-            .is_some_and(|entry| entry.sources.muted_by.is_some())
-    });
-    if muted {
-        app.media.set_blocked(seat, MediaSource::Mic, true);
+    let blocked: Vec<MediaSource> = app
+        .live
+        .rooms
+        .get(&seat.room)
+        .and_then(|room| {
+            let entry = room.entries.get(&seat.participant)?;
+            Some(entry.sources.blocked_by.keys().copied().collect())
+        })
+        .unwrap_or_default();
+    for source in blocked {
+        app.media.set_blocked(seat, source, true);
     }
 }
 

@@ -63,6 +63,13 @@ pub enum BusMessage {
         /// true: drop it.
         blocked: bool,
     },
+    /// A moderator removed this person: whatever they send or watch besides a seat (WHIP, WHEP) must end.
+    Removed {
+        /// From which call.
+        call: CallId,
+        /// Whom.
+        user: UserId,
+    },
     /// The call is over: its media room must be closed.
     CallOver {
         /// Which.

@@ -99,6 +99,8 @@ impl Service {
             }
             Command::Kick(c) => (c.call_id.clone(), Input::Kick(me, c.user_id.clone())),
             Command::Admit(c) => (c.call_id.clone(), Input::Admit(me, c.user_id.clone())),
+            Command::Deny(c) => (c.call_id.clone(), Input::Deny(me, c.user_id.clone())),
+            Command::Stay(c) => (c.call_id.clone(), Input::Stay(me)),
             Command::Lock(c) => (c.call_id.clone(), Input::Lock(me, true)),
             Command::Unlock(c) => (c.call_id.clone(), Input::Lock(me, false)),
             Command::RaiseHand(c) => (c.call_id.clone(), Input::RaiseHand(me)),
@@ -175,6 +177,7 @@ impl Service {
             accept,
             takeover: join.takeover,
             busy,
+            wait: join.wait,
         };
         let (call, outcome) = self.decide(unit, target, &input, now).await?;
         Ok(JoinCallResult {

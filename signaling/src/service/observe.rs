@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::unit::Unit;
 use super::{Actor, Link, ResourceKind, Result, Service, retrying};
-use crate::calls::{self, Input, NewCall};
+use crate::calls::{self, Input, NewCall, Participant};
 use crate::ids::{CallId, ChatId, UserId};
-use crate::protocol::{CallType, WireError};
+use crate::protocol::{CallType, ParticipantStatus, WireError};
 use crate::store::StoreError;
-use crate::store::calls::{live_call_of_chat, seat_of};
+use crate::store::calls::{live_call_of_chat, load, seat_of, waiting};
 use crate::store::db::args;
 
 impl Service {
@@ -31,13 +31,19 @@ impl Service {
     }
 
     async fn seat_link(&self, actor: &Actor, what: Link, lost: bool) -> Result<()> {
+        let user = actor.user.clone();
+        if what == Link::Socket && lost {
+            for call in self.waits_for(&user).await? {
+                let (user, device) = (user.clone(), actor.device.clone());
+                self.observe(&call, &Input::Socket { user, device, lost }).await?;
+            }
+        }
         let Some((call, device)) = self.seat_of(&actor.user).await? else {
             return Ok(());
         };
         if device != actor.device {
             return Ok(());
         }
-        let user = actor.user.clone();
         let input = match (what, lost) {
             (Link::Socket, lost) => Input::Socket { user, device, lost },
             (Link::Media, true) => Input::MediaLost(user),
@@ -112,6 +118,17 @@ impl Service {
                 .ok_or(StoreError::NotFound("room"))?;
             let live = live_call_of_chat(&mut unit.tx, &chat.id).await?;
             let now = unit.now().await?;
+            if let Some(id) = &live
+                && let Some(call) = load(&mut unit.tx, id).await?
+            {
+                let kicked = |p: &Participant| p.status == ParticipantStatus::Kicked;
+                if call.participants.get(user).is_some_and(kicked) {
+                    return Err(WireError::from(calls::Refusal::Kicked).into());
+                }
+                if !call.may_come_in(&chat, user) {
+                    return Err(WireError::from(calls::Refusal::Locked).into());
+                }
+            }
             let call = match (live, kind) {
                 (Some(call), _) => call,
                 (None, ResourceKind::Viewer) => return Err(StoreError::NotFound("live call in this room").into()),
@@ -187,6 +204,25 @@ impl Service {
             }
             unit.commit().await
         })
+    }
+
+    /// The live calls of a user's chats on whose waiting list they are.
+    async fn waits_for(&self, user: &UserId) -> Result<Vec<CallId>> {
+        let mut tx = self.store.db.begin_read().await?;
+        let rows = tx
+            .fetch_all(
+                "SELECT c.id, c.waiting::text AS waiting FROM chat_participants m \
+                 JOIN calls c ON c.chat_id = m.chat_id AND c.status IN ('ringing', 'ongoing') WHERE m.user_id = $1",
+                args![user.as_str()],
+            )
+            .await?;
+        let mut calls = Vec::new();
+        for row in &rows {
+            if waiting(row)?.contains_key(user) {
+                calls.push(CallId(row.text("id")?));
+            }
+        }
+        Ok(calls)
     }
 
     /// Where the user's seat is.

@@ -7,9 +7,10 @@ use super::unit::{Unit, in_call};
 use super::{CallDetails, Result, Service, retrying};
 use crate::calls::{Call, Chat};
 use crate::ids::{CallId, ChatId, UserId};
-use crate::protocol::{ActiveCall, Event, EventBody, MediaSource, Roster, Snapshot, UserPresence};
+use crate::protocol::{
+    ActiveCall, ChatType, Event, EventBody, MediaSource, Roster, Snapshot, UserPresence, WaitingList,
+};
 use crate::store::db::{Tx, args};
-use crate::store::words::parse;
 use crate::store::{CallRecord, StoreError, call_list, calls, chats, outbox, users};
 
 impl Service {
@@ -49,8 +50,10 @@ impl Service {
         }
         let missed_calls = call_list::unseen(&mut tx, user).await?;
         drop(tx);
+        // Not of a room: who ever held its link is no acquaintance.
         let contacts: BTreeSet<&UserId> = chats
             .iter()
+            .filter(|chat| chat.chat_type != ChatType::Room)
             .flat_map(|chat| chat.members.iter().map(|member| &member.user.id))
             .collect();
         let contacts: Vec<UserId> = contacts.into_iter().cloned().collect();
@@ -110,6 +113,22 @@ impl Service {
         let ids: Vec<UserId> = call.participants.keys().cloned().collect();
         people.add(users::users_by_id(&mut tx, &ids).await?);
         Ok(render::roster(&call, &chat, &people))
+    }
+
+    /// Who waits to be let into a live call; none when this user does not moderate it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such call.
+    pub async fn waiting_list(&self, call: &CallId, moderator: &UserId) -> Result<Option<WaitingList>> {
+        let mut tx = self.store.db.begin_read().await?;
+        let (chat, call) = look(&mut tx, call).await?.ok_or(StoreError::NotFound("call"))?;
+        if call.waiting.is_empty() || !call.moderator(&chat, moderator) {
+            return Ok(None);
+        }
+        let mut people = People::default();
+        let ids: Vec<UserId> = call.waiting.keys().cloned().collect();
+        people.add(users::users_by_id(&mut tx, &ids).await?);
+        Ok(Some(render::waiting_list(&call, &chat, &people)))
     }
 
     /// What moderators muted of a participant: to be blocked again whenever their media is set up.
@@ -198,17 +217,6 @@ async fn look(tx: &mut Tx, id: &CallId) -> Result<Option<(Chat, Call)>> {
     let Some(call) = calls::look(tx, id).await? else {
         return Ok(None);
     };
-    let row = tx
-        .fetch_optional("SELECT type FROM chats WHERE id = $1", args![call.chat.as_str()])
-        .await?;
-    let chat_type = parse("type", row.ok_or(StoreError::NotFound("chat"))?.text("type")?)?;
-    let members = chats::members(tx, &call.chat).await?;
-    Ok(Some((
-        Chat {
-            id: call.chat.clone(),
-            chat_type,
-            members,
-        },
-        call,
-    )))
+    let chat = chats::look_at_chat(tx, &call.chat).await?;
+    Ok(Some((chat.ok_or(StoreError::NotFound("chat"))?, call)))
 }

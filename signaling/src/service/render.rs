@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use crate::calls::{At, Call, Chat, Participant};
+use crate::calls::{At, Call, Chat, Participant, Waiting};
 use crate::ids::UserId;
 use crate::protocol::{
     ActiveCall, CallCreated, CallEnded, CallPerson, CallStatus, CallSummary, CallUpdated, EndReason, EventBody,
     IncomingCall, MediaSource, ParticipantJoined, ParticipantLeft, ParticipantStatus, Roster, RosterEntry, Sources,
-    User,
+    User, Waiter, WaitingList,
 };
 use crate::store::outbox::Draft;
 use crate::store::{StoreError, rfc3339};
@@ -145,7 +145,7 @@ pub(super) fn active(call: &Call, reader: &UserId) -> Option<ActiveCall> {
         mine: mine.map(|p| p.status),
         my_device: mine.and_then(|p| p.device.as_ref()).map(ToString::to_string),
         locked: call.locked,
-        waiting: false,
+        waiting: call.waiting.contains_key(reader),
         initiated_by: call.initiated_by.clone(),
         created_at: rfc3339(call.created_at.0),
         started_at: call.started_at.map(|at| rfc3339(at.0)),
@@ -212,7 +212,7 @@ pub(super) fn joined(
     }))
 }
 
-pub(super) fn left(call: &Call, people: &People, user: &UserId, at: At) -> ParticipantLeft {
+pub(super) fn left(call: &Call, people: &People, user: &UserId, by: Option<&UserId>, at: At) -> ParticipantLeft {
     ParticipantLeft {
         call_id: call.id.clone(),
         user_id: user.clone(),
@@ -221,8 +221,23 @@ pub(super) fn left(call: &Call, people: &People, user: &UserId, at: At) -> Parti
             .participants
             .get(user)
             .map_or(ParticipantStatus::Left, |p| p.status),
-        by: None,
+        by: by.cloned(),
         timestamp: rfc3339(at.0),
+    }
+}
+
+/// Who waits to be let in, longest first. Who has been let in does not wait any more.
+pub(super) fn waiting_list(call: &Call, chat: &Chat, people: &People) -> WaitingList {
+    let mut waiting: Vec<_> = call.waiting.iter().filter(|(_, w)| !w.admitted).collect();
+    waiting.sort_by_key(|(user, w)| (w.since, *user));
+    let waiter = |(user, w): (&UserId, &Waiting)| Waiter {
+        user: people.user(user),
+        guest: chat.guests.contains(user),
+        since: rfc3339(w.since.0),
+    };
+    WaitingList {
+        call_id: call.id.clone(),
+        waiting: waiting.into_iter().map(waiter).collect(),
     }
 }
 

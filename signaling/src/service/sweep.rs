@@ -7,10 +7,10 @@ use tokio::sync::watch;
 
 use super::unit::{Opened, Unit};
 use super::{Result, Service, retrying};
-use crate::calls::{Chat, Input};
+use crate::calls::Input;
 use crate::ids::{CallId, UserId};
 use crate::store::calls::{chat_of_call, load};
-use crate::store::chats::{lock_chat_if_free, members};
+use crate::store::chats::lock_chat_if_free;
 use crate::store::db::args;
 
 /// Longest time between two sweeps: what a command adds in between is due later than this, or late by as much.
@@ -58,23 +58,15 @@ impl Service {
         let Some(chat) = chat_of_call(&mut unit.tx, id).await? else {
             return Ok(false);
         };
-        let Some(chat_type) = lock_chat_if_free(&mut unit.tx, &chat).await? else {
+        let Some(chat) = lock_chat_if_free(&mut unit.tx, &chat).await? else {
             return Ok(false);
         };
-        let members = members(&mut unit.tx, &chat).await?;
         let Some(call) = load(&mut unit.tx, id).await? else {
             return Ok(false);
         };
         let now = unit.now().await?;
         let rev = call.rev;
-        let opened = Opened {
-            chat: Chat {
-                id: chat,
-                chat_type,
-                members,
-            },
-            call,
-        };
+        let opened = Opened { chat, call };
         let (call, _) = self.decide(&mut unit, opened, &Input::Tick, now).await?;
         unit.commit().await?;
         Ok(call.rev != rev)

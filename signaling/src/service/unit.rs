@@ -9,8 +9,8 @@ use super::{BusMessage, Result, Service};
 use crate::calls::{At, Call, Chat, Effect, Note, Transition};
 use crate::ids::{CallId, ChatId, MessageId, UserId};
 use crate::protocol::{
-    CallActor, CallAlone, CallDevice, CallMissed, CallRejected, EventBody, Message, MessageKind, Muted, RealtimeBody,
-    User,
+    CallActor, CallAlone, CallDevice, CallLocked, CallMissed, CallRejected, EventBody, Message, MessageKind, Muted,
+    RealtimeBody, User, WaitingStatus,
 };
 use crate::store::calls::Lease;
 use crate::store::db::{Tx, args};
@@ -58,9 +58,8 @@ impl<'a> Unit<'a> {
     pub(super) async fn lock_chats(&mut self, ids: BTreeSet<ChatId>) -> Result<BTreeMap<ChatId, Chat>> {
         let mut locked = BTreeMap::new();
         for id in ids {
-            if let Some(chat_type) = chats::lock_chat(&mut self.tx, &id).await? {
-                let members = chats::members(&mut self.tx, &id).await?;
-                locked.insert(id.clone(), Chat { id, chat_type, members });
+            if let Some(chat) = chats::lock_chat(&mut self.tx, &id).await? {
+                locked.insert(id, chat);
             }
         }
         Ok(locked)
@@ -101,13 +100,13 @@ impl<'a> Unit<'a> {
 
     /// Writes a transition down: state, record, events. Ephemeral effects wait for the commit.
     pub(super) async fn carry_out(&mut self, chat: &Chat, before: Option<&Call>, step: &Transition) -> Result<()> {
-        let (call, at) = (&step.call, step.at);
+        let (call, at, now) = (&step.call, step.at, step.now);
         if before == Some(call) && step.effects.is_empty() {
             return Ok(());
         }
         let lease = Lease {
             node: &self.service.node,
-            until_ms: at.plus_ms(self.service.config.lease_ms).0,
+            until_ms: now.plus_ms(self.service.config.lease_ms).0,
         };
         calls::save(&mut self.tx, before, call, lease).await?;
         let log = step.effects.iter().filter_map(|effect| match effect {
@@ -122,6 +121,7 @@ impl<'a> Unit<'a> {
             .keys()
             .chain([&call.initiated_by])
             .chain(call.ended_by.as_ref())
+            .chain(call.waiting.keys())
             .chain(step.effects.iter().filter_map(actor))
             .collect();
         let unknown = self.people.missing(concerned);
@@ -133,10 +133,10 @@ impl<'a> Unit<'a> {
         for effect in &step.effects {
             match effect {
                 Effect::Log(..) => {}
-                Effect::Tell(to, note) => self.write(call, to, note, at).await?,
+                Effect::Tell(to, note) => self.write(call, to, note, (at, now)).await?,
                 Effect::CallMessage => self.call_message(chat, call, at).await?,
                 Effect::Changed => changed = true,
-                other => self.whisper(chat, call, other, at),
+                other => self.whisper(chat, call, other, (at, now)),
             }
         }
         if changed {
@@ -149,10 +149,11 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    async fn write(&mut self, call: &Call, to: &[UserId], note: &Note, at: At) -> Result<()> {
+    /// `at` is when it happened, for the record; `now` what deadlines are counted from.
+    async fn write(&mut self, call: &Call, to: &[UserId], note: &Note, (at, now): (At, At)) -> Result<()> {
         let call_id = call.id.clone();
         let body = match note {
-            Note::Incoming(deadline) => return self.write_incoming(call, to, *deadline, at).await,
+            Note::Incoming(deadline) => return self.write_incoming(call, to, *deadline, now).await,
             Note::Created => EventBody::CallCreated(render::created(call)),
             Note::Accepted(user) => EventBody::CallAccepted(render::person(call, &self.people, user, at)),
             Note::Rejected(user, reason) => EventBody::CallRejected(CallRejected {
@@ -180,6 +181,14 @@ impl<'a> Unit<'a> {
                 call_id,
                 by: self.people.user(by),
             }),
+            Note::Waiting(status, device, by) => EventBody::WaitingStatus(WaitingStatus {
+                call_id,
+                chat_id: call.chat.clone(),
+                status: *status,
+                device: device.to_string(),
+                by: by.as_ref().map(|by| self.people.user(by)),
+                timestamp: rfc3339(at.0),
+            }),
             Note::Ended => EventBody::CallEnded(render::ended(call, &self.people)),
         };
         let draft = render::draft(&body, Some(call), None)?;
@@ -190,10 +199,10 @@ impl<'a> Unit<'a> {
     }
 
     /// Being busy elsewhere does not reject: it rings without a sound.
-    async fn write_incoming(&mut self, call: &Call, to: &[UserId], deadline: At, at: At) -> Result<()> {
+    async fn write_incoming(&mut self, call: &Call, to: &[UserId], deadline: At, now: At) -> Result<()> {
         let busy = in_call(&mut self.tx, to).await?;
         for user in to {
-            let incoming = render::incoming(call, &self.people, user, deadline, at, busy.contains(user));
+            let incoming = render::incoming(call, &self.people, user, deadline, now, busy.contains(user));
             let draft = render::draft(&EventBody::IncomingCall(incoming), Some(call), Some(deadline))?;
             self.tell(user, draft);
         }
@@ -230,7 +239,7 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    fn whisper(&mut self, chat: &Chat, call: &Call, effect: &Effect, at: At) {
+    fn whisper(&mut self, chat: &Chat, call: &Call, effect: &Effect, (at, now): (At, At)) {
         let people = &self.people;
         let to_call = |except: Option<&UserId>, body| BusMessage::ToCall {
             call: call.id.clone(),
@@ -242,9 +251,25 @@ impl<'a> Unit<'a> {
                 .map(|joined| to_call(Some(user), RealtimeBody::CallParticipantJoined(joined))),
             Effect::Updated(user) => render::joined(call, chat, people, user, at)
                 .map(|joined| to_call(None, RealtimeBody::ParticipantUpdated(joined))),
-            Effect::Left(user) => Some(to_call(
+            Effect::Left(user, by) => Some(to_call(
                 Some(user),
-                RealtimeBody::CallParticipantLeft(render::left(call, people, user, at)),
+                RealtimeBody::CallParticipantLeft(render::left(call, people, user, by.as_ref(), at)),
+            )),
+            Effect::Removed(user) => Some(BusMessage::Removed {
+                call: call.id.clone(),
+                user: user.clone(),
+            }),
+            Effect::Waiters => Some(BusMessage::ToUsers {
+                users: call.moderators(chat),
+                body: RealtimeBody::WaitingList(render::waiting_list(call, chat, people)),
+            }),
+            Effect::Locked(locked, by) => Some(to_call(
+                None,
+                RealtimeBody::CallLocked(CallLocked {
+                    call_id: call.id.clone(),
+                    locked: *locked,
+                    by: people.user(by),
+                }),
             )),
             Effect::Ringing(user) => Some(BusMessage::ToUsers {
                 users: vec![call.initiated_by.clone()],
@@ -270,7 +295,7 @@ impl<'a> Unit<'a> {
                     call_id: call.id.clone(),
                     ends_in_ms: call
                         .alone_end_deadline
-                        .map_or(0, |end| u32::try_from(end.ms_since(at)).unwrap_or(u32::MAX)),
+                        .map_or(0, |end| u32::try_from(end.ms_since(now)).unwrap_or(u32::MAX)),
                 }),
             }),
             Effect::Blocked(user, source, blocked) => Some(BusMessage::Blocked {
@@ -317,7 +342,9 @@ impl<'a> Unit<'a> {
 
 fn actor(effect: &Effect) -> Option<&UserId> {
     match effect {
-        Effect::Tell(_, Note::Kicked(by)) | Effect::Muted { by, .. } => Some(by),
+        Effect::Tell(_, Note::Kicked(by) | Note::Waiting(_, _, Some(by)))
+        | Effect::Muted { by, .. }
+        | Effect::Locked(_, by) => Some(by),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::StoreError;
 use super::db::{Row, Tx, args};
 use super::words::{parse, parse_opt, word};
-use crate::calls::{At, Call, EventType, MediaLink, Participant};
+use crate::calls::{At, Call, EventType, MediaLink, Participant, Waiting};
 use crate::ids::{CallId, ChatId, UserId};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -49,7 +49,7 @@ macro_rules! call_sql {
             "SELECT id, chat_id, room_name, type, initiated_by, status, end_reason, ms(created_at) AS created_at, \
              ms(started_at) AS started_at, ms(ended_at) AS ended_at, ended_by, locked, group_rules, \
              ms(caller_lost_deadline) AS caller_lost_deadline, ms(alone_ask_deadline) AS alone_ask_deadline, \
-             ms(alone_end_deadline) AS alone_end_deadline, ms(max_deadline) AS max_deadline, rev, \
+             ms(alone_end_deadline) AS alone_end_deadline, ms(max_deadline) AS max_deadline, rev, waiting::text AS waiting, \
              (SELECT count(*) FROM call_resources r WHERE r.call_id = calls.id AND r.kind = 'publisher' \
               AND r.ended_at IS NULL) AS publishers FROM calls WHERE id = $1",
             $lock
@@ -118,6 +118,16 @@ fn call(row: &Row, participants: BTreeMap<UserId, Participant>) -> Result<Call> 
         rev: row.int("rev")?,
         publishers: u32::try_from(row.int("publishers")?).unwrap_or(0),
         participants,
+        waiting: waiting(row)?,
+    })
+}
+
+/// Who waits to be let in: one column, because it changes with the call, is small and is empty for almost every call.
+pub(crate) fn waiting(row: &Row) -> Result<BTreeMap<UserId, Waiting>> {
+    let text = row.text("waiting")?;
+    serde_json::from_str(&text).map_err(|_| StoreError::Decode {
+        column: "waiting".into(),
+        value: text,
     })
 }
 
@@ -205,7 +215,8 @@ async fn update(tx: &mut Tx, call: &Call) -> Result<()> {
         "UPDATE calls SET status = $2, end_reason = $3, started_at = ts($4), ended_at = ts($5), ended_by = $6, \
          locked = $7, group_rules = $8, caller_lost_deadline = ts($9), alone_ask_deadline = ts($10), \
          alone_end_deadline = ts($11), max_deadline = ts($12), next_deadline = ts($13), rev = $14, \
-         node_id = CASE WHEN $15 THEN node_id END, lease_until = CASE WHEN $15 THEN lease_until END WHERE id = $1",
+         node_id = CASE WHEN $15 THEN node_id END, lease_until = CASE WHEN $15 THEN lease_until END, \
+         waiting = $16::jsonb WHERE id = $1",
         args![
             call.id.as_str(),
             word(&call.status)?,
@@ -221,7 +232,8 @@ async fn update(tx: &mut Tx, call: &Call) -> Result<()> {
             ms(call.max_deadline),
             call.next_deadline().map(|(at, _)| at.0),
             call.rev,
-            call.live()
+            call.live(),
+            serde_json::to_string(&call.waiting).map_err(|error| StoreError::Query(error.to_string()))?
         ],
     )
     .await

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::calls::waiting;
 use super::db::{Tx, args};
 use super::words::{parse, parse_opt, rfc3339, word};
 use super::{Store, StoreError, messages};
+use crate::calls;
 use crate::ids::{ChatId, UserId};
 use crate::protocol::{ActiveCall, Chat, ChatMember, ChatRole, ChatType, User};
 
@@ -127,14 +129,8 @@ impl Store {
     /// When the database fails.
     pub async fn chat_members(&self, chat: &ChatId) -> Result<Option<(ChatType, Vec<(UserId, ChatRole)>)>> {
         let mut tx = self.db.begin_read().await?;
-        let Some(row) = tx
-            .fetch_optional("SELECT type FROM chats WHERE id = $1", args![chat.as_str()])
-            .await?
-        else {
-            return Ok(None);
-        };
-        let chat_type = parse("type", row.text("type")?)?;
-        Ok(Some((chat_type, members(&mut tx, chat).await?.into_iter().collect())))
+        let found = look_at_chat(&mut tx, chat).await?;
+        Ok(found.map(|chat| (chat.chat_type, chat.members.into_iter().collect())))
     }
 
     /// Everybody who shares a direct or group chat with this user, themselves excluded: who sees whose presence.
@@ -174,7 +170,7 @@ impl Store {
     }
 }
 
-async fn insert_chat(
+pub(super) async fn insert_chat(
     tx: &mut Tx,
     chat_type: ChatType,
     name: Option<&str>,
@@ -190,7 +186,7 @@ async fn insert_chat(
     Ok((made == 1).then(|| id.into()))
 }
 
-async fn insert_member(tx: &mut Tx, chat: &ChatId, user: &UserId, role: ChatRole) -> Result<()> {
+pub(super) async fn insert_member(tx: &mut Tx, chat: &ChatId, user: &UserId, role: ChatRole) -> Result<()> {
     // What was said before somebody came is not unread for them.
     tx.execute(
         "INSERT INTO chat_participants (chat_id, user_id, role, last_read_seq) \
@@ -201,28 +197,48 @@ async fn insert_member(tx: &mut Tx, chat: &ChatId, user: &UserId, role: ChatRole
     .map(drop)
 }
 
-/// Locks a chat: the first lock of every command about it. Its kind, or none when there is no such chat.
-pub(crate) async fn lock_chat(tx: &mut Tx, chat: &ChatId) -> Result<Option<ChatType>> {
-    let row = tx
-        .fetch_optional("SELECT type FROM chats WHERE id = $1 FOR UPDATE", args![chat.as_str()])
-        .await?;
-    row.map(|row| parse("type", row.text("type")?)).transpose()
+macro_rules! chat_sql {
+    ($lock:literal) => {
+        concat!("SELECT type, lobby FROM chats WHERE id = $1", $lock)
+    };
+}
+
+/// Locks a chat: the first lock of every command about it. None when there is no such chat.
+pub(crate) async fn lock_chat(tx: &mut Tx, chat: &ChatId) -> Result<Option<calls::Chat>> {
+    chat_for_calls(tx, chat, chat_sql!(" FOR UPDATE")).await
 }
 
 /// As [`lock_chat`], but none when somebody else works on it: the sweep comes again.
-pub(crate) async fn lock_chat_if_free(tx: &mut Tx, chat: &ChatId) -> Result<Option<ChatType>> {
-    let sql = "SELECT type FROM chats WHERE id = $1 FOR UPDATE SKIP LOCKED";
-    let row = tx.fetch_optional(sql, args![chat.as_str()]).await?;
-    row.map(|row| parse("type", row.text("type")?)).transpose()
+pub(crate) async fn lock_chat_if_free(tx: &mut Tx, chat: &ChatId) -> Result<Option<calls::Chat>> {
+    chat_for_calls(tx, chat, chat_sql!(" FOR UPDATE SKIP LOCKED")).await
 }
 
-/// Members of a chat.
-pub(crate) async fn members(tx: &mut Tx, chat: &ChatId) -> Result<BTreeMap<UserId, ChatRole>> {
-    let sql = "SELECT user_id, role FROM chat_participants WHERE chat_id = $1";
-    let rows = tx.fetch_all(sql, args![chat.as_str()]).await?;
-    rows.iter()
-        .map(|row| Ok((row.text("user_id")?.into(), parse("role", row.text("role")?)?)))
-        .collect()
+/// The same, only looked at.
+pub(crate) async fn look_at_chat(tx: &mut Tx, chat: &ChatId) -> Result<Option<calls::Chat>> {
+    chat_for_calls(tx, chat, chat_sql!("")).await
+}
+
+async fn chat_for_calls(tx: &mut Tx, id: &ChatId, sql: &'static str) -> Result<Option<calls::Chat>> {
+    let Some(row) = tx.fetch_optional(sql, args![id.as_str()]).await? else {
+        return Ok(None);
+    };
+    let mut chat = calls::Chat {
+        id: id.clone(),
+        chat_type: parse("type", row.text("type")?)?,
+        members: BTreeMap::new(),
+        guests: BTreeSet::new(),
+        lobby: row.bool("lobby")?,
+    };
+    let sql = "SELECT m.user_id, m.role, u.guest FROM chat_participants m JOIN users u ON u.id = m.user_id \
+               WHERE m.chat_id = $1";
+    for row in &tx.fetch_all(sql, args![id.as_str()]).await? {
+        let user = UserId(row.text("user_id")?);
+        if row.bool("guest")? {
+            chat.guests.insert(user.clone());
+        }
+        chat.members.insert(user, parse("role", row.text("role")?)?);
+    }
+    Ok(Some(chat))
 }
 
 /// All chats of a user, or the one named, as they see them, newest first.
@@ -230,7 +246,7 @@ pub(crate) async fn chats_of(tx: &mut Tx, user: &UserId, only: Option<&ChatId>) 
     let only = only.map(ChatId::as_str);
     let rows = tx
         .fetch_all(
-            "SELECT c.id, c.type, c.name, c.message_seq - mine.last_read_seq AS unread FROM chat_participants mine \
+            "SELECT c.id, c.type, c.name, c.lobby, c.message_seq - mine.last_read_seq AS unread FROM chat_participants mine \
              JOIN chats c ON c.id = mine.chat_id \
              WHERE mine.user_id = $1 AND ($2 IS NULL OR c.id = $2) ORDER BY c.updated_at DESC, c.id",
             args![user.as_str(), only],
@@ -246,7 +262,7 @@ pub(crate) async fn chats_of(tx: &mut Tx, user: &UserId, only: Option<&ChatId>) 
                 chat_type: parse("type", row.text("type")?)?,
                 name: row.opt_text("name")?,
                 members: members.remove(&id).unwrap_or_default(),
-                lobby: false,
+                lobby: row.bool("lobby")?,
                 active_call: live.remove(&id),
                 last_message: newest.remove(&id),
                 unread: u32::try_from(row.int("unread")?).unwrap_or(0),
@@ -285,7 +301,7 @@ async fn all_members(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<B
 async fn live_calls(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<BTreeMap<ChatId, ActiveCall>> {
     let rows = tx
         .fetch_all(
-            "SELECT c.id, c.chat_id, c.type, c.status, c.locked, c.initiated_by, ms(c.created_at) AS created_ms, \
+            "SELECT c.id, c.chat_id, c.type, c.status, c.locked, c.waiting::text AS waiting, c.initiated_by, ms(c.created_at) AS created_ms, \
              ms(c.started_at) AS started_ms, p.status AS mine, p.device_id AS my_device, \
              (SELECT count(*) FROM call_participants s \
               WHERE s.call_id = c.id AND s.status IN ('joined', 'reconnecting')) AS seats \
@@ -305,7 +321,7 @@ async fn live_calls(tx: &mut Tx, user: &UserId, only: Option<&str>) -> Result<BT
             mine: parse_opt("mine", row.opt_text("mine")?)?,
             my_device: row.opt_text("my_device")?,
             locked: row.bool("locked")?,
-            waiting: false,
+            waiting: waiting(row)?.contains_key(user),
             initiated_by: row.text("initiated_by")?.into(),
             created_at: rfc3339(row.int("created_ms")?),
             started_at: row.opt_int("started_ms")?.map(rfc3339),

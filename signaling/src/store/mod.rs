@@ -10,12 +10,14 @@ pub(crate) mod messages;
 mod migrate;
 pub(crate) mod outbox;
 mod records;
+mod rooms;
 pub(crate) mod users;
 pub(crate) mod words;
 
 pub use call_list::{CallFilter, Cursor, Direction};
 pub use error::StoreError;
 pub use records::{CallEventRecord, CallRecord, ParticipantRecord, UserRecord};
+pub use rooms::{GuestLink, NewGuestLink};
 
 pub use users::LOCAL_ISSUER;
 pub use words::rfc3339;

@@ -1,12 +1,13 @@
 //! Commands: those of the live room are carried out here, all others by the service.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
 use super::session::{Realtime, Session};
 use crate::app::App;
-use crate::auth::Grant;
+use crate::auth::{Claims, Grant};
 use crate::ids::{CallId, ChatId, DeviceId};
 use crate::live;
 use crate::media::{IceCredentials, MediaError, MediaGrants, MediaOfferRequest, MediaSeat, SlotPolicy};
@@ -54,12 +55,16 @@ pub(super) async fn carry_out(app: &Arc<App>, session: &Arc<Session>, request: &
             done()
         }
         Command::Reaction(reaction) => react(app, session, reaction),
+        Command::RenewToken(renewal) => renew(app, session, &renewal.token).await,
         command => {
             let takes_a_seat = matches!(
                 command,
                 Command::StartCall(_) | Command::AcceptCall(_) | Command::JoinCall(_)
             );
             let result = app.service.command(&actor, &request.id, command).await?;
+            if result.get("outcome").and_then(Value::as_str) == Some("waiting") {
+                session.waits.store(true, Ordering::Relaxed);
+            }
             if takes_a_seat {
                 // The stored result of a repeat may be old: the seat is where the store says it is.
                 if let Some((call, device)) = app.service.seat_of(&actor.user).await?
@@ -172,6 +177,25 @@ async fn media_offer(app: &Arc<App>, session: &Arc<Session>, offer: MediaOffer) 
         }
     }
     session.send_realtime(&Realtime::new(&RealtimeBody::MediaAnswer(answer)));
+    done()
+}
+
+/// A later token takes the place of the one that the connection came with, if it is the same person's and reaches as far.
+async fn renew(app: &Arc<App>, session: &Arc<Session>, token: &str) -> Result<Value> {
+    let (user, claims) = app.identify(token).await?;
+    let same = Claims {
+        exp: session.claims.exp,
+        name: session.claims.name.clone(),
+        avatar: session.claims.avatar.clone(),
+        ..claims.clone()
+    };
+    if user.id != session.user || same != session.claims {
+        return Err(WireError::new(
+            ErrorCode::Forbidden,
+            "the token is for another person or reach; connect anew with it",
+        ));
+    }
+    session.renew(claims.exp);
     done()
 }
 

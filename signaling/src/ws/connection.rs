@@ -10,12 +10,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde_json::Value;
 
+use super::audit::Audit;
 use super::bucket::Bucket;
 use super::session::{Closing, Session};
 use super::{commands, hello, writer};
 use crate::app::App;
 use crate::http::Problem;
 use crate::ids::CommandId;
+use crate::live;
 use crate::protocol::{
     ClientFrame, ErrorCode, MAX_FRAME_BYTES, MAX_SDP_FRAME_BYTES, Request, Response as Res, SUBPROTOCOL, ServerFrame,
     WireError, close,
@@ -110,9 +112,13 @@ async fn read(
     let now = Instant::now();
     let mut rate = Bucket::new(app.sockets.commands_per_second, app.sockets.commands_burst, now);
     let mut patience = Bucket::new(FLOOD_FORGIVEN, FLOOD_FRAMES, now);
+    let mut audit = Audit::new(now);
+    let expired = session.expired();
+    tokio::pin!(expired);
     loop {
         let message = tokio::select! {
             _ = session.closed() => return,
+            () = &mut expired => return session.close((close::AUTH, "TOKEN_EXPIRED")),
             message = stream.next() => message,
         };
         let text = match message {
@@ -146,6 +152,7 @@ async fn read(
                         retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).max(1),
                     }),
                 };
+                audit.note(session, &request, &result);
                 session.send_frame(&ServerFrame::Res(response(request.id, result)));
             }
             Ok(Frame::Unreadable(id)) => {
@@ -262,7 +269,7 @@ async fn gone(app: &Arc<App>, session: &Arc<Session>) {
         }
         app.presences.changed(&session.user);
     }
-    if !session.in_call.load(Ordering::Relaxed) || app.draining() {
+    if !(session.in_call.load(Ordering::Relaxed) || session.waits.load(Ordering::Relaxed)) || app.draining() {
         return;
     }
     let (app, user, device) = (app.clone(), session.user.clone(), session.device.clone());
@@ -271,9 +278,14 @@ async fn gone(app: &Arc<App>, session: &Arc<Session>) {
         if app.sessions.of_device(&user, &device).is_some() || app.draining() {
             return;
         }
-        if let Err(error) = app.service.seat_lost(&Actor { user, device }, Link::Socket).await {
-            tracing::warn!(%error, "the loss of a seat was not noted");
-        }
+        let actor = Actor { user, device };
+        live::until_recorded(&app, "the loss of a seat", || async {
+            if app.sessions.of_device(&actor.user, &actor.device).is_some() {
+                return Ok(());
+            }
+            app.service.seat_lost(&actor, Link::Socket).await
+        })
+        .await;
     });
 }
 

@@ -1,5 +1,6 @@
 //! The WebSocket: one connection per tab.
 
+mod audit;
 mod bucket;
 mod commands;
 mod config;

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::auth::Claims;
+use crate::auth::{Claims, unix_now};
 use crate::ids::{DeviceId, UserId};
 use crate::protocol::{RealtimeBody, ServerFrame, close};
+
+/// A token's end is by the clock of the day, which may be set: it is looked at this often.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
 
 /// Why a connection is closed by the server: code and a reason for developers.
 pub(crate) type Closing = (u16, &'static str);
@@ -56,6 +60,10 @@ pub(crate) struct Session {
     pub(crate) unanswered: AtomicU32,
     /// Whether this tab holds a seat: pings come more often then.
     pub(crate) in_call: AtomicBool,
+    /// Whether this tab got on a waiting list: its end is looked after as that of a seat is.
+    pub(crate) waits: AtomicBool,
+    /// Until when the token is good, seconds since 1970; a later one of the same person moves it.
+    expires: watch::Sender<u64>,
     queue: mpsc::Sender<Outgoing>,
     closing: watch::Sender<Option<Closing>>,
 }
@@ -69,14 +77,17 @@ impl Session {
         capacity: u32,
     ) -> (Arc<Self>, mpsc::Receiver<Outgoing>) {
         let (queue, receiver) = mpsc::channel(capacity.max(8) as usize);
+        let expires = watch::Sender::new(claims.exp);
         let session = Self {
             user,
             device,
             claims,
+            expires,
             outbox: Notify::new(),
             sent: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
             in_call: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
             queue,
             closing: watch::Sender::new(None),
         };
@@ -106,6 +117,27 @@ impl Session {
     /// Queues an ephemeral event.
     pub(crate) fn send_realtime(&self, event: &Realtime) {
         self.send(Outgoing::Realtime(event.clone()));
+    }
+
+    /// The token was renewed.
+    pub(crate) fn renew(&self, until: u64) {
+        self.expires.send_replace(until);
+    }
+
+    /// Completes when the token is good no more.
+    pub(crate) async fn expired(&self) {
+        let mut expires = self.expires.subscribe();
+        loop {
+            let left = expires.borrow_and_update().saturating_sub(unix_now());
+            if left == 0 {
+                return;
+            }
+            let left = Duration::from_secs(left).min(LONGEST_NAP);
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = expires.changed() => {}
+            }
+        }
     }
 
     /// Asks both halves of the connection to end; the first reason stays.
@@ -213,8 +245,6 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::protocol::Speakers;
 

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(unreachable_pub, missing_docs, reason = "tests")]
 
+mod abuse;
 mod common;
 mod connection;
 mod history;
 mod rest;
 mod ringing;
+mod rooms;
 mod whip;

@@ -3,6 +3,7 @@
 mod random;
 mod rows;
 mod time;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,8 @@ pub(super) fn chat(chat_type: ChatType, people: &[&str]) -> Chat {
         id: "chat".into(),
         chat_type,
         members,
+        guests: Default::default(),
+        lobby: false,
     }
 }
 
@@ -128,7 +131,20 @@ pub(super) fn entering(name: &str, tab: u32, accept: bool, takeover: bool) -> In
         accept,
         takeover,
         busy: false,
+        wait: false,
     }
+}
+
+/// The same join, on the waiting list where it may not come in.
+pub(super) fn waiting(mut input: Input, on: bool) -> Input {
+    if let Input::Join { wait, .. } = &mut input {
+        *wait = on;
+    }
+    input
+}
+
+pub(super) fn knock(name: &str) -> Input {
+    waiting(join(name), true)
 }
 
 pub(super) fn leave(name: &str) -> Input {

@@ -18,9 +18,10 @@ fn input() -> impl Strategy<Value = Input> {
             prop::sample::select(&PEOPLE[..]),
             tab.clone(),
             any::<bool>(),
+            any::<bool>(),
             any::<bool>()
         )
-            .prop_map(|(name, tab, accept, takeover)| entering(name, tab, accept, takeover)),
+            .prop_map(|(name, tab, accept, takeover, wait)| waiting(entering(name, tab, accept, takeover), wait)),
         (
             person(),
             prop::sample::select(vec![RejectReason::Declined, RejectReason::Busy, RejectReason::Timeout])
@@ -39,6 +40,9 @@ fn input() -> impl Strategy<Value = Input> {
         }),
         (person(), any::<bool>()).prop_map(|(by, locked)| Input::Lock(by, locked)),
         (person(), person()).prop_map(|(by, user)| Input::Admit(by, user)),
+        (person(), person()).prop_map(|(by, user)| Input::Deny(by, user)),
+        person().prop_map(Input::Stay),
+        prop::sample::select(vec![-3_600_000, 0, 3_600_000]).prop_map(|jump_ms| Input::Resync { jump_ms }),
         person().prop_map(Input::RaiseHand),
         (prop::sample::select(&PEOPLE[..]), tab, any::<bool>()).prop_map(|(name, tab, lost)| Input::Socket {
             user: id(name),

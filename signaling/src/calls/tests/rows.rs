@@ -111,6 +111,7 @@ fn row_3_refuses_when_full_locked_kicked_or_busy() {
         accept: true,
         takeover: false,
         busy: true,
+        wait: false,
     };
     desk.ok(&Input::Lock(id("anna"), false));
     assert_eq!(desk.run(&busy), Err(Refusal::BusySelf));

@@ -102,6 +102,25 @@ fn t4_who_is_alone_is_asked_and_then_the_call_ends() {
 }
 
 #[test]
+fn t4_who_stays_is_asked_again_and_only_who_is_in_may_stay() {
+    let mut desk = Desk::start(ChatType::Room, &["anna", "boris"]);
+    desk.ok(&Input::MediaConnected(id("anna")));
+    desk.after(299_000);
+    assert_eq!(desk.ok(&Input::Stay(id("anna"))), Outcome::Done);
+    assert!(desk.run(&Input::Stay(id("boris"))).is_err());
+    desk.after(119_999);
+    assert!(!desk.effects.contains(&Effect::Alone(id("anna"))));
+    desk.after(1);
+    assert!(desk.effects.contains(&Effect::Alone(id("anna"))));
+    desk.after(180_000);
+    assert_eq!(desk.state(), (CallStatus::Ended, Some(EndReason::LastLeft)));
+
+    let mut desk = Desk::start(ChatType::Room, &["anna", "boris"]);
+    desk.ok(&join("boris"));
+    assert_eq!(desk.ok(&Input::Stay(id("anna"))), Outcome::Noop, "she is not alone");
+}
+
+#[test]
 fn t5_no_media_fails_a_direct_call_and_costs_one_seat_in_a_group() {
     let mut desk = Desk::start(ChatType::Direct, &["anna", "boris"]);
     desk.now.0 += 25_000;
@@ -161,4 +180,71 @@ fn a_clock_that_is_set_back_ends_no_call_before_its_start() {
     desk.now.0 -= 3_600_000;
     desk.ok(&Input::End(id("anna")));
     assert_eq!(desk.call.ended_at, desk.call.started_at);
+}
+
+#[test]
+fn a_clock_that_is_set_back_rings_no_longer_than_a_ring() {
+    let mut desk = Desk::start(ChatType::Group, &["anna", "boris", "clara"]);
+    desk.now.0 -= 3_600_000;
+    desk.ok(&Input::Resync { jump_ms: -3_600_000 });
+    desk.ok(&Input::Invite {
+        by: id("anna"),
+        guest: false,
+        user: id("dora"),
+    });
+    desk.after(30_000);
+    assert_eq!(desk.state(), (CallStatus::Rejected, Some(EndReason::Timeout)));
+    assert!(desk.call.ended_at >= Some(At(T0)), "the record does not run backwards");
+}
+
+#[test]
+fn a_clock_that_is_set_forward_ends_nothing_before_its_time() {
+    let mut desk = Desk::start(ChatType::Direct, &["anna", "boris"]);
+    desk.now.0 += 10_000 + 3_600_000;
+    desk.ok(&Input::Resync { jump_ms: 3_600_000 });
+    assert_eq!(desk.after(19_999), Outcome::Noop, "20 s of the ring were left");
+    desk.after(1);
+    assert_eq!(desk.state(), (CallStatus::Rejected, Some(EndReason::Timeout)));
+
+    let mut desk = Desk::start(ChatType::Room, &["anna", "boris"]);
+    desk.ok(&join("boris"));
+    for name in ["anna", "boris"] {
+        desk.ok(&Input::MediaConnected(id(name)));
+    }
+    desk.now.0 += 2 * 86_400_000;
+    desk.ok(&Input::Resync {
+        jump_ms: 2 * 86_400_000,
+    });
+    assert_eq!(desk.after(0), Outcome::Noop, "nobody talked for a day");
+}
+
+#[test]
+fn what_ran_out_while_the_database_was_away_gets_ten_seconds() {
+    let mut desk = Desk::start(ChatType::Direct, &["anna", "boris"]);
+    desk.ok(&accept("boris"));
+    for name in ["anna", "boris"] {
+        desk.ok(&Input::MediaConnected(id(name)));
+    }
+    desk.ok(&socket("boris", true));
+    desk.ok(&Input::MediaLost(id("boris")));
+    desk.now.0 += 90_000;
+    desk.ok(&Input::Resync { jump_ms: 0 });
+    desk.after(9_999);
+    assert_eq!(desk.state().0, CallStatus::Ongoing);
+    desk.ok(&entering("boris", 1, false, false));
+    desk.ok(&Input::MediaConnected(id("boris")));
+    desk.after(1);
+    assert_eq!(desk.part("boris"), ParticipantStatus::Joined);
+    assert_eq!(desk.ok(&Input::Resync { jump_ms: 0 }), Outcome::Noop);
+}
+
+#[test]
+fn a_restart_gives_who_was_already_lost_a_whole_rejoin_period() {
+    let mut desk = Desk::start(ChatType::Direct, &["anna", "boris"]);
+    desk.ok(&accept("boris"));
+    desk.ok(&socket("boris", true));
+    desk.now.0 += 120_000;
+    desk.ok(&Input::Restart(vec![id("anna"), id("boris")]));
+    desk.after(59_999);
+    assert_eq!(desk.part("boris"), ParticipantStatus::Reconnecting);
 }

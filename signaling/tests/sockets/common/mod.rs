@@ -131,9 +131,22 @@ impl Server {
 
     /// A local sign-in of a user.
     pub fn token(&self, user: &UserId) -> String {
-        self.tokens
-            .issue(&Claims::new(user.clone(), Duration::from_secs(600)))
-            .unwrap()
+        self.token_for(user, Duration::from_secs(600))
+    }
+
+    /// The same, good for as long.
+    pub fn token_for(&self, user: &UserId, lasts: Duration) -> String {
+        self.sign(&Claims::new(user.clone(), lasts))
+    }
+
+    /// Any claims, signed by the server itself.
+    pub fn sign(&self, claims: &Claims) -> String {
+        self.tokens.issue(claims).unwrap()
+    }
+
+    /// The chat of a room.
+    pub async fn app_room(&self, name: &str) -> ChatId {
+        self.service.store().ensure_room(name).await.unwrap()
     }
 
     /// A room token, as `ringhall token` prints.
@@ -143,7 +156,7 @@ impl Server {
             grants: Some(grants.to_vec()),
             ..Claims::new(identity.into(), Duration::from_secs(600))
         };
-        self.tokens.issue(&claims).unwrap()
+        self.sign(&claims)
     }
 
     /// Any claims, signed by the host application.
