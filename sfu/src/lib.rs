@@ -9,6 +9,7 @@
 //! by text at this edge and are dense numbers inside.
 
 mod config;
+mod delays;
 mod handle;
 mod messages;
 mod names;
@@ -17,6 +18,7 @@ mod sys;
 mod worker;
 
 pub use config::{MediaConfig, StartError};
+pub use delays::{DELAY_BOUNDS, Delays};
 pub use handle::{Handle, start};
 pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
 pub use sfu_core::sdp::{CodecKind, CodecPolicy};

@@ -8,6 +8,7 @@ use sfu_core::transport::IceCredentials;
 use sfu_core::types::Source;
 use tokio::sync::oneshot;
 
+use crate::delays::Delays;
 use crate::socket::SocketCounters;
 
 /// A participant's place: room and name.
@@ -126,8 +127,12 @@ pub struct ShardSnapshot {
     pub counters: Counters,
     /// Participants now.
     pub participants: usize,
+    /// Received packets that are kept for retransmissions and for viewers that join.
+    pub kept: usize,
     /// What the sockets have done.
     pub sockets: SocketCounters,
+    /// How long datagrams stayed.
+    pub delays: Delays,
 }
 
 /// What the handle tells a shard.

@@ -13,6 +13,7 @@ use sfu_core::types::{ParticipantId, Random};
 use tokio::sync::mpsc;
 
 use crate::config::{MediaConfig, StartError};
+use crate::delays::Delays;
 use crate::messages::{Binding, Command, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
 use crate::names::Names;
 use crate::socket::Sockets;
@@ -22,6 +23,9 @@ use crate::sys::{self, Inbox, Waker};
 const COMMANDS_PER_TURN: usize = 8;
 /// Bytes in the arena after which it is flushed within a batch: they are still in the second-level cache then.
 const FLUSH_BYTES: usize = 512 << 10;
+/// While packets keep coming they are gathered for this long: what then goes to one viewer goes as one message, and the
+/// thread wakes 2,000 times a second at most. A packet that comes after a longer pause is forwarded at once.
+const GATHER: Duration = Duration::from_micros(500);
 /// Longest sleep, also while events wait for a slow receiver.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
@@ -48,6 +52,7 @@ struct Worker {
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<MediaEvent>,
     waker: Waker,
+    delays: Delays,
     /// Commands were left in the queue.
     commands_left: bool,
 }
@@ -77,6 +82,7 @@ pub(crate) fn start(
         commands,
         events,
         waker: waker.clone(),
+        delays: Delays::default(),
         commands_left: false,
     };
     let thread = std::thread::Builder::new()
@@ -95,30 +101,49 @@ impl Worker {
         let mut waits: Vec<_> = self.sockets.descriptors().map(sys::readable).collect();
         waits.push(sys::readable(self.waker.descriptor()));
         let mut busy = false;
+        let mut received_at = None;
         while !self.waker.stopped() {
             let mut woken = false;
             if !busy {
-                let deadline = self.shard.next_deadline();
-                let sleep = deadline.map_or(MAX_SLEEP, |at| at.saturating_duration_since(Instant::now()));
-                sys::wait(&mut waits, sleep.min(MAX_SLEEP));
-                woken = waits.last().is_some_and(|waker| waker.revents != 0);
+                woken = self.sleep(&mut waits, received_at);
             }
-            busy = self.receive(&mut inbox);
             let now = Instant::now();
+            let before = self.sockets.counters.received;
+            busy = self.receive(&mut inbox, now);
+            if self.sockets.counters.received != before {
+                received_at = Some(now);
+            }
             if self.shard.next_deadline().is_some_and(|at| at <= now) {
                 self.guarded(|worker| worker.shard.handle_timeout(now));
             }
             busy |= self.take_commands(woken);
             self.hand_over_events();
-            self.sockets.flush(self.shard.outgoing());
+            self.flush(now);
         }
         self.goodbye();
     }
 
-    /// Takes a batch from every socket; whether more may be waiting.
-    fn receive(&mut self, inbox: &mut Inbox) -> bool {
-        let Self { shard, sockets, .. } = self;
+    /// Sleeps until there is something to do; whether the waker has woken us. The last of `waits` is the waker's.
+    fn sleep(&self, waits: &mut [libc::pollfd], received_at: Option<Instant>) -> bool {
         let now = Instant::now();
+        let deadline = self.shard.next_deadline();
+        let limit = deadline
+            .map_or(MAX_SLEEP, |at| at.saturating_duration_since(now))
+            .min(MAX_SLEEP);
+        let gathering = received_at.map_or(Duration::ZERO, |at| (at + GATHER).saturating_duration_since(now));
+        if gathering.is_zero() {
+            sys::wait(waits, limit);
+        } else if let Some(waker) = waits.last_mut() {
+            sys::wait(std::slice::from_mut(waker), gathering.min(limit));
+        }
+        waits.last().is_some_and(|waker| waker.revents != 0)
+    }
+
+    /// Takes a batch from every socket; whether more may be waiting.
+    fn receive(&mut self, inbox: &mut Inbox, now: Instant) -> bool {
+        let Self {
+            shard, sockets, delays, ..
+        } = self;
         let (mut failed, mut more) = (false, false);
         for socket in 0..sockets.len() {
             more |= sockets.receive(socket, inbox);
@@ -129,7 +154,7 @@ impl Worker {
                 sockets.counters.received += 1;
                 failed |= contained(shard, |shard| shard.handle_datagram(now, path, buffer)).is_none();
                 if shard.outgoing().len() >= FLUSH_BYTES {
-                    sockets.flush(shard.outgoing());
+                    flush(shard, sockets, delays, now);
                 }
             });
         }
@@ -137,6 +162,10 @@ impl Worker {
             self.after_failure();
         }
         more
+    }
+
+    fn flush(&mut self, since: Instant) {
+        flush(&mut self.shard, &mut self.sockets, &mut self.delays, since);
     }
 
     /// Runs a piece of shard work; a panic in it ends the room that it was for.
@@ -203,7 +232,9 @@ impl Worker {
                 drop(reply.send(ShardSnapshot {
                     counters: self.shard.counters().clone(),
                     participants: self.shard.participants(),
+                    kept: self.shard.kept(),
                     sockets: self.sockets.counters,
+                    delays: self.delays,
                 }));
             }
             Command::Stop => self.waker.stop(),
@@ -372,8 +403,18 @@ impl Worker {
         for room in rooms {
             self.guarded(|worker| worker.close_room(Instant::now(), &room));
         }
-        self.sockets.flush(self.shard.outgoing());
+        self.flush(Instant::now());
     }
+}
+
+/// Sends what waits. What it brought into being came at `since`.
+fn flush(shard: &mut Shard, sockets: &mut Sockets, delays: &mut Delays, since: Instant) {
+    if shard.outgoing().is_empty() {
+        return;
+    }
+    let before = sockets.counters.sent;
+    sockets.flush(shard.outgoing());
+    delays.note(since.elapsed(), sockets.counters.sent - before);
 }
 
 /// Runs shard work; after a panic the room is ended and `None` returned.

@@ -166,6 +166,11 @@ impl Shard {
         self.members.len()
     }
 
+    /// Received packets that are kept.
+    pub fn kept(&self) -> usize {
+        self.packets.len()
+    }
+
     /// The room whose work is being done; after a caught panic the one to give to [`Self::fail_room`].
     pub fn working_on(&self) -> Option<RoomId> {
         self.working_on
