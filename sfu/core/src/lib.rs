@@ -8,6 +8,7 @@
 
 pub mod allocate;
 pub mod audio;
+pub mod budget;
 pub mod forward;
 pub mod pacer;
 pub mod quality;

@@ -29,12 +29,37 @@ pub enum Drop {
     Seal,
     /// A retransmission beyond a viewer's allowance.
     RetransmissionCap,
+    /// Authentic packets beyond what one publisher may send.
+    Flood,
+    /// RTCP beyond what one participant may send.
+    FeedbackFlood,
+    /// A key-frame request beyond what one slot may ask for.
+    KeyFrameCap,
     /// An event that nobody took.
     Event,
 }
 
-/// Number of [`Drop`] reasons.
-const REASONS: usize = Drop::Event as usize + 1;
+impl Drop {
+    /// All reasons, in the order of their numbers, with their names in metrics.
+    pub const ALL: [(Self, &'static str); 16] = [
+        (Self::Nobody, "nobody"),
+        (Self::Transport, "transport"),
+        (Self::Malformed, "malformed"),
+        (Self::UnknownStream, "unknown_stream"),
+        (Self::UnknownCodec, "unknown_codec"),
+        (Self::Duplicate, "duplicate"),
+        (Self::Late, "late"),
+        (Self::SlabFull, "slab_full"),
+        (Self::ArenaFull, "arena_full"),
+        (Self::Blocked, "blocked"),
+        (Self::Seal, "seal"),
+        (Self::RetransmissionCap, "retransmission_cap"),
+        (Self::Flood, "flood"),
+        (Self::FeedbackFlood, "feedback_flood"),
+        (Self::KeyFrameCap, "key_frame_cap"),
+        (Self::Event, "event"),
+    ];
+}
 
 /// Counters since the start of the shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +81,7 @@ pub struct Counters {
     pub malformed_payloads: u64,
     /// Packets of layers that a viewer does not get.
     pub left_out: u64,
-    dropped: [u64; REASONS],
+    dropped: [u64; Drop::ALL.len()],
 }
 
 impl Counters {
@@ -75,5 +100,20 @@ impl Counters {
             _ => Drop::Transport,
         };
         self.drop(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_place_and_name() {
+        let names: std::collections::BTreeSet<_> = Drop::ALL.iter().map(|(_, name)| name).collect();
+        assert_eq!(names.len(), Drop::ALL.len());
+        for (at, (reason, _)) in Drop::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, at);
+        }
+        assert_eq!(Drop::Event as usize, Drop::ALL.len() - 1, "the last one");
     }
 }

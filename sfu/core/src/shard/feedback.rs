@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Shard;
 use super::member::Viewer;
+use super::{Drop, Shard};
 use crate::rtcp::{Packet, Packets};
 
 /// Sequence numbers of one compound packet that are looked at; a client that asks for more gets a key frame instead.
@@ -37,15 +37,19 @@ impl Shard {
                     }
                 }
                 Packet::KeyFrameRequest { ssrc } => {
-                    let bound = self
-                        .slot_by_ssrc(key, ssrc)
-                        .and_then(|v| self.members.get(key as usize)?.slots.get(usize::from(v.slot))?.bound);
-                    if let Some(bound) = bound
-                        && let Some(layer) = bound.current.or(bound.next)
-                    {
-                        let (track, layer) = (usize::from(bound.track), usize::from(layer));
-                        self.want_key_frame(now, bound.member, track, layer);
+                    let Some(slot) = self.slot_by_ssrc(key, ssrc).and_then(|viewer| self.slot_mut(viewer)) else {
+                        continue;
+                    };
+                    let Some(bound) = slot.bound else { continue };
+                    let Some(layer) = bound.current.or(bound.next) else {
+                        continue;
+                    };
+                    if !slot.key_frames.take(now) {
+                        self.counters.drop(Drop::KeyFrameCap);
+                        continue;
                     }
+                    let (track, layer) = (usize::from(bound.track), usize::from(layer));
+                    self.want_key_frame(now, bound.member, track, layer);
                 }
                 Packet::Bye { .. } | Packet::Other => {}
             }

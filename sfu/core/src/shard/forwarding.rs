@@ -56,7 +56,7 @@ impl Shard {
         let state = &self.members.get(key as usize)?.tracks[track].layers[layer];
         let newest = state.receiver.newest();
         let behind = (newest > meta.index && !state.waiting.is_empty()).then(|| (state.waiting.clone(), newest));
-        self.switch_waiting(now, key, track, layer, meta, 0);
+        self.switch_waiting(now, key, track, layer, meta);
         behind
     }
 
@@ -112,39 +112,53 @@ impl Shard {
         false
     }
 
-    /// Moves the slots that wait for this layer to it. `first` begins a key frame, `age` media ticks ago.
-    fn switch_waiting(&mut self, now: Instant, key: u32, track: usize, layer: usize, first: &Meta, age: u32) {
-        let Some(publisher) = self.members.get_mut(key as usize) else {
+    /// Moves the slots that wait for this layer to it. `first` begins a key frame.
+    fn switch_waiting(&mut self, now: Instant, key: u32, track: usize, layer: usize, first: &Meta) {
+        let Some(mut waiting) = self
+            .layer_mut(key, track, layer)
+            .map(|l| std::mem::take(&mut l.waiting))
+        else {
             return;
         };
-        let csrc = publisher.id.0;
-        if publisher.tracks[track].layers[layer].waiting.is_empty() {
-            return;
-        }
-        let mut waiting = std::mem::take(&mut publisher.tracks[track].layers[layer].waiting);
         for viewer in waiting.drain(..) {
-            let clock = self.clock;
-            let Some(slot) = self.slot_mut(viewer) else { continue };
-            let Some(bound) = &mut slot.bound else { continue };
-            let former = bound.current.replace(layer as u8);
-            bound.next = None;
-            slot.out.enter(first, age, csrc, now, &clock);
-            self.bindings_changed(viewer.member);
-            if let Some(former) = self.layer_of(key, track, former) {
-                former.viewers.retain(|v| *v != viewer);
-            }
-            if let Some(layer) = self.layer_mut(key, track, layer) {
-                layer.viewers.push(viewer);
-            }
-            self.report_soon(now, viewer.member);
+            self.switch(now, viewer, (key, track, layer), first, 0);
         }
-        if let Some(publisher) = self.members.get_mut(key as usize) {
-            publisher.tracks[track].layers[layer].waiting = waiting;
+        if let Some(layer) = self.layer_mut(key, track, layer) {
+            layer.waiting = waiting;
         }
     }
 
-    /// At bind: begins with the cached key frame when it is fresh. Returns whether it did.
-    pub(super) fn replay(&mut self, now: Instant, key: u32, track: usize, layer: usize) -> bool {
+    /// Moves a slot to a layer, with `first` of a key frame that was captured `age` media ticks ago.
+    fn switch(
+        &mut self,
+        now: Instant,
+        viewer: Viewer,
+        (key, track, layer): (u32, usize, usize),
+        first: &Meta,
+        age: u32,
+    ) {
+        let Some(csrc) = self.members.get(key as usize).map(|publisher| publisher.id.0) else {
+            return;
+        };
+        let clock = self.clock;
+        let Some(slot) = self.slot_mut(viewer) else { return };
+        let Some(bound) = &mut slot.bound else { return };
+        let former = bound.current.replace(layer as u8);
+        bound.next = None;
+        slot.out.enter(first, age, csrc, now, &clock);
+        self.bindings_changed(viewer.member);
+        if let Some(former) = self.layer_of(key, track, former) {
+            former.viewers.retain(|v| *v != viewer);
+        }
+        if let Some(layer) = self.layer_mut(key, track, layer) {
+            layer.viewers.push(viewer);
+        }
+        self.report_soon(now, viewer.member);
+    }
+
+    /// At bind: begins with the cached key frame when it is fresh. Returns whether it did. Only for a slot that shows nothing:
+    /// others that wait for the layer show it in a lesser one, and would jump back in time.
+    pub(super) fn replay(&mut self, now: Instant, viewer: Viewer, key: u32, track: usize, layer: usize) -> bool {
         let Some(publisher) = self.members.get(key as usize) else {
             return false;
         };
@@ -163,9 +177,11 @@ impl Shard {
             return false;
         };
         let age = last_meta.header.timestamp.wrapping_sub(first_meta.header.timestamp);
-        let waiting = publisher.tracks[track].layers[layer].waiting.clone();
-        self.switch_waiting(now, key, track, layer, &first_meta, age);
-        self.catch_up(now, key, (track, layer), (first, newest), &waiting);
+        if let Some(layer) = self.layer_mut(key, track, layer) {
+            layer.waiting.retain(|v| *v != viewer);
+        }
+        self.switch(now, viewer, (key, track, layer), &first_meta, age);
+        self.catch_up(now, key, (track, layer), (first, newest), &[viewer]);
         true
     }
 
@@ -192,7 +208,7 @@ impl Shard {
     /// What it takes to send to a slot; `None` when its participant cannot be sent to.
     fn way_out(&mut self, viewer: Viewer) -> Option<WayOut<'_>> {
         let member = self.members.get_mut(viewer.member as usize)?;
-        let path = member.transport.path().filter(|_| member.connected)?;
+        let path = member.transport.path().filter(|_| member.connected && !member.lost)?;
         Some(WayOut {
             slot: &mut member.slots.get_mut(usize::from(viewer.slot))?.out,
             path,

@@ -22,6 +22,8 @@ impl Shard {
         self.working_on = Some(member.room);
         let incoming = member.transport.handle(now, path, buffer.datagram());
         match incoming {
+            Incoming::Rtp { .. } if !member.limits.published.take(now) => self.counters.drop(Drop::Flood),
+            Incoming::Rtcp { .. } if !member.limits.feedback.take(now) => self.counters.drop(Drop::FeedbackFlood),
             Incoming::Rtp { len, index } => {
                 buffer.len = len;
                 self.receive(now, key, buffer, index);
@@ -105,8 +107,12 @@ impl Shard {
                     self.reschedule(key);
                 }
                 TransportEvent::PathChanged(path) => self.learn_path(key, path),
-                TransportEvent::Lost => self.event(Event::Lost(id)),
+                TransportEvent::Lost => {
+                    member.lost = true;
+                    self.event(Event::Lost(id));
+                }
                 TransportEvent::Recovered => {
+                    member.lost = false;
                     self.event(Event::Recovered(id));
                     self.reschedule(key);
                     self.refresh_after_restart(now, key);

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::bindings::Binding;
 use crate::audio::Level;
+use crate::budget::Budget;
 use crate::forward::{Outgoing, Receiver, Route, Shape};
 use crate::room::{Intent, SlotPolicy};
 use crate::rtcp::Arrivals;
@@ -22,6 +23,15 @@ pub(super) const MAX_PATHS: usize = 8;
 /// Packets kept of a video layer and of an audio stream.
 const VIDEO_RING: usize = 512;
 const AUDIO_RING: usize = 64;
+/// Authentic packets that one participant may send: 4,000 a second, some four times as many as a camera in three layers and
+/// a screen make. Beyond it they are opened and dropped, so that a flood costs nobody but its sender's share of the thread.
+const PUBLISHED: Budget = Budget::new(Duration::from_micros(250), 2_000);
+/// RTCP datagrams that one participant may send: 1,000 a second. A browser that sees 25 streams and loses packets in all of
+/// them sends some hundreds.
+const FEEDBACK: Budget = Budget::new(Duration::from_millis(1), 2_000);
+/// Key frames that one slot may ask for: each costs every viewer of the layer. Who still cannot decode gets the next one that
+/// somebody else asks for, or asks again.
+const KEY_FRAMES: Budget = Budget::new(Duration::from_secs(1), 5);
 
 pub(super) struct Member {
     pub id: ParticipantId,
@@ -33,6 +43,9 @@ pub(super) struct Member {
     pub remote_ice: IceCredentials,
     pub session: (u64, u64),
     pub connected: bool,
+    /// Nothing authentic has come for a while: media to them waits, because nobody may be there any more (RFC 7675).
+    pub lost: bool,
+    pub limits: Limits,
     /// Where their packets stand in the arena.
     pub route: Route,
     pub paths: SmallVec<[Path; MAX_PATHS]>,
@@ -56,6 +69,21 @@ pub(super) struct Member {
     pub report_at: Option<Instant>,
     pub report_turn: u32,
     pub wake: Option<Instant>,
+}
+
+/// What a participant may still send.
+pub(super) struct Limits {
+    pub published: Budget,
+    pub feedback: Budget,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            published: PUBLISHED,
+            feedback: FEEDBACK,
+        }
+    }
 }
 
 /// A received SSRC.
@@ -115,6 +143,19 @@ pub(super) struct Slot {
     pub kind: Source,
     pub out: Outgoing,
     pub bound: Option<Bound>,
+    pub key_frames: Budget,
+}
+
+impl Slot {
+    pub(super) fn new(mid: String, kind: Source, out: Outgoing) -> Self {
+        Self {
+            mid,
+            kind,
+            out,
+            bound: None,
+            key_frames: KEY_FRAMES,
+        }
+    }
 }
 
 /// What a slot carries.

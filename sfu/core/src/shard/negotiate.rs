@@ -123,6 +123,8 @@ impl Shard {
             remote_ice: offer.ice.clone(),
             session,
             connected: false,
+            lost: false,
+            limits: Default::default(),
             route: Default::default(),
             paths: SmallVec::new(),
             ssrc,

@@ -129,12 +129,9 @@ impl Shard {
                         ],
                     };
                     let seed = [random.u32(), random.u32()];
-                    member.slots.push(Slot {
-                        mid: media.mid,
-                        kind,
-                        out: Outgoing::new(config, seed),
-                        bound: None,
-                    });
+                    member
+                        .slots
+                        .push(Slot::new(media.mid, kind, Outgoing::new(config, seed)));
                 }
                 Role::Slot(_) | Role::Inactive => {}
             }

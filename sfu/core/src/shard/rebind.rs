@@ -140,7 +140,7 @@ impl Shard {
         }
         self.bindings_changed(key);
         if let Some(next) = next {
-            let replayed = current.is_none() && self.replay(now, publisher_key, track_at, usize::from(next));
+            let replayed = current.is_none() && self.replay(now, viewer, publisher_key, track_at, usize::from(next));
             if !replayed {
                 self.want_key_frame(now, publisher_key, track_at, usize::from(next));
             }
