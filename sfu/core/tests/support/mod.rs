@@ -1,5 +1,10 @@
 //! A shard and str0m clients (another DTLS, another SRTP) in one simulated network: no socket, no clock but ours.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test binary uses its part"
+)]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -17,12 +22,18 @@ use sfu_core::sdp::CodecPolicy;
 use sfu_core::shard::{Event, OfferRequest, Shard, ShardConfig};
 use sfu_core::transport::Identity;
 use sfu_core::types::{ParticipantId, Path, Random, RoomId, Source};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpApi};
 use str0m::format::Codec;
-use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Input, Output, Rtc};
+
+mod client;
+mod decode;
+
+pub use client::{Client, Layer};
+pub use decode::assert_decodable;
 
 pub const ROOM: RoomId = RoomId(1);
 pub const STEP: Duration = Duration::from_millis(5);
@@ -45,27 +56,6 @@ impl Random for Seeded {
     }
 }
 
-/// A client: publishes Opus and VP8, receives into slots.
-pub struct Client {
-    pub id: ParticipantId,
-    pub rtc: Rtc,
-    pub address: SocketAddr,
-    pub audio: Option<Mid>,
-    pub video: Option<Mid>,
-    pub slots: Vec<(Mid, bool)>,
-    pub received: Vec<RtpPacket>,
-    pub key_frames_asked: usize,
-    pub next_audio: u64,
-    pub next_video: u64,
-    pub picture: u16,
-    pub time: u32,
-    pub send_audio: bool,
-    pub send_video: bool,
-    pub want_key: bool,
-    pub connected: bool,
-    pub rtcp_datagrams: Vec<Instant>,
-}
-
 /// Decides which datagrams are lost: (client, datagram).
 pub type Lossy = Box<dyn FnMut(usize, &[u8]) -> bool>;
 
@@ -84,6 +74,7 @@ pub struct World {
     /// What it rose by for each media packet.
     pub costs: Vec<usize>,
     tick: u64,
+    addresses: u16,
     buffer: PacketBuffer,
 }
 
@@ -114,13 +105,20 @@ impl World {
             probe: || 0,
             costs: Vec::new(),
             tick: 0,
+            addresses: 0,
             buffer: PacketBuffer::default(),
         }
     }
 
     /// Adds a client with `slots` audio and video slots; `publish`: sends both.
     pub fn join(&mut self, id: u32, publish: bool, slots: usize, policy: SlotPolicy) -> usize {
-        let address = SocketAddr::from(([10, 0, 1, id as u8], 6_000));
+        self.join_with(id, publish, slots, policy, Vec::new())
+    }
+
+    /// The same, its camera in simulcast layers.
+    pub fn join_with(&mut self, id: u32, publish: bool, slots: usize, policy: SlotPolicy, layers: Vec<Layer>) -> usize {
+        self.addresses += 1;
+        let address = SocketAddr::from(([10, 0, 1, id as u8], 6_000 + self.addresses));
         let mut rtc = Rtc::builder()
             .clear_codecs()
             .enable_opus(true, false)
@@ -129,53 +127,14 @@ impl World {
             .build(self.now);
         rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap())
             .unwrap();
-        let mut api = rtc.sdp_api();
-        let mut add = |kind, direction| api.add_media(kind, direction, None, None, None);
-        let (audio, video) = if publish {
-            (
-                Some(add(MediaKind::Audio, Direction::SendOnly)),
-                Some(add(MediaKind::Video, Direction::SendOnly)),
-            )
-        } else {
-            (None, None)
-        };
-        let mut mids = BTreeMap::new();
-        let mut receive = Vec::new();
-        for kind in [MediaKind::Audio, MediaKind::Video] {
-            for _ in 0..slots {
-                let mid = add(kind, Direction::RecvOnly);
-                receive.push((mid, kind == MediaKind::Audio));
-                mids.insert(
-                    mid.to_string(),
-                    if kind == MediaKind::Audio {
-                        Source::Mic
-                    } else {
-                        Source::Camera
-                    },
-                );
-            }
-        }
-        let (offer, pending): (_, SdpPendingOffer) = api.apply().unwrap();
         let id = ParticipantId(id);
-        let request = OfferRequest {
-            room: ROOM,
-            participant: id,
-            sdp: offer.to_sdp_string(),
-            mids,
-            publish: true,
-            subscribe: true,
-            slots: policy,
-        };
-        let answer = self.shard.offer(self.now, request).unwrap();
-        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
-        rtc.sdp_api().accept_answer(pending, answer).unwrap();
         self.clients.push(Client {
             id,
             rtc,
             address,
-            audio,
-            video,
-            slots: receive,
+            audio: None,
+            video: None,
+            slots: Vec::new(),
             received: Vec::new(),
             key_frames_asked: 0,
             next_audio: 1,
@@ -185,10 +144,72 @@ impl World {
             send_audio: publish,
             send_video: publish,
             want_key: true,
+            layers,
             connected: false,
             rtcp_datagrams: Vec::new(),
         });
-        self.clients.len() - 1
+        let at = self.clients.len() - 1;
+        let mut simulcast = Simulcast::new();
+        for layer in &self.clients[at].layers {
+            simulcast.add_send_layer(SimulcastLayer::new(&layer.rid.unwrap()));
+        }
+        let simulcast = (!simulcast.send.is_empty()).then_some(simulcast);
+        let (mut audio, mut video) = (None, None);
+        self.offer(at, policy, |api| {
+            if publish {
+                audio = Some(api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None));
+                video = Some(api.add_media(MediaKind::Video, Direction::SendOnly, None, None, simulcast));
+            }
+            add_slots(api, slots)
+        });
+        (self.clients[at].audio, self.clients[at].video) = (audio, video);
+        at
+    }
+
+    /// Offers again, with so many more slots of each kind.
+    pub fn grow(&mut self, client: usize, slots: usize) {
+        self.offer(client, SlotPolicy::Fill, |api| add_slots(api, slots));
+    }
+
+    /// Restarts ICE by an offer; from then on the client is at another address.
+    pub fn restart_ice(&mut self, client: usize) {
+        self.offer(client, SlotPolicy::Fill, |api| {
+            api.ice_restart(false);
+            Vec::new()
+        });
+        self.addresses += 1;
+        let id = self.clients[client].id;
+        let address = SocketAddr::from(([10, 0, 2, id.0 as u8], 6_000 + self.addresses));
+        let client = &mut self.clients[client];
+        client.address = address;
+        client
+            .rtc
+            .add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap())
+            .unwrap();
+    }
+
+    fn offer(&mut self, client: usize, slots: SlotPolicy, change: impl FnOnce(&mut SdpApi<'_>) -> Vec<(Mid, bool)>) {
+        let client = &mut self.clients[client];
+        let mut api = client.rtc.sdp_api();
+        client.slots.extend(change(&mut api));
+        let (offer, pending) = api.apply().unwrap();
+        let source = |audio| if audio { Source::Mic } else { Source::Camera };
+        let mids = client
+            .slots
+            .iter()
+            .map(|(mid, audio)| (mid.to_string(), source(*audio)));
+        let request = OfferRequest {
+            room: ROOM,
+            participant: client.id,
+            sdp: offer.to_sdp_string(),
+            mids: mids.collect::<BTreeMap<_, _>>(),
+            publish: true,
+            subscribe: true,
+            slots,
+        };
+        let answer = self.shard.offer(self.now, request).unwrap();
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
     }
 
     pub fn intents(&mut self, client: usize, wanted: &[(usize, u32, u32)]) {
@@ -270,10 +291,7 @@ impl World {
                 Output::Event(event) => match event {
                     str0m::Event::Connected => client.connected = true,
                     str0m::Event::RtpPacket(packet) => client.received.push(packet),
-                    str0m::Event::KeyframeRequest(_) => {
-                        client.key_frames_asked += 1;
-                        client.want_key = true;
-                    }
+                    str0m::Event::KeyframeRequest(asked) => client.key_frame_asked(asked.rid),
                     _ => {}
                 },
             }
@@ -344,62 +362,13 @@ impl World {
     }
 }
 
-impl Client {
-    pub fn pt(&self, codec: Codec) -> Pt {
-        self.rtc
-            .codec_config()
-            .params()
-            .iter()
-            .find(|p| p.spec().codec == codec)
-            .unwrap()
-            .pt()
-    }
-
-    pub fn write_audio(&mut self, now: Instant) {
-        let (Some(mid), true) = (self.audio, self.send_audio) else {
-            return;
-        };
-        let pt = self.pt(Codec::Opus);
-        let payload = self.next_audio.to_be_bytes();
-        let time = self.next_audio as u32 * 960;
-        let values = str0m::rtp::ExtensionValues {
-            audio_level: Some(-20),
-            voice_activity: Some(true),
-            ..Default::default()
-        };
-        let mut api = self.rtc.direct_api();
-        let stream = api.stream_tx_by_mid(mid, None).unwrap();
-        stream.write_rtp(RtpWrite::new(pt, self.next_audio.into(), time, now, payload.as_slice()).ext_vals(values));
-        self.next_audio += 1;
-    }
-
-    /// A VP8 frame in two packets; a key frame when one was asked for.
-    pub fn write_frame(&mut self, now: Instant) {
-        let (Some(mid), true) = (self.video, self.send_video) else {
-            return;
-        };
-        let pt = self.pt(Codec::Vp8);
-        let key = std::mem::take(&mut self.want_key);
-        self.picture = (self.picture + 1) & 0x7fff;
-        self.time += 3_600;
-        for part in 0..2_u8 {
-            let mut payload = vec![if part == 0 { 0x90 } else { 0x80 }, 0x80];
-            payload.extend((self.picture | 0x8000).to_be_bytes());
-            if part == 0 {
-                payload.push(if key { 0x10 } else { 0x11 });
-                payload.extend([0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00]);
-            }
-            payload.extend(self.next_video.to_be_bytes());
-            payload.resize(600, part);
-            let write = RtpWrite::new(pt, self.next_video.into(), self.time, now, payload)
-                .marker(part == 1)
-                .nackable(true);
-            self.rtc
-                .direct_api()
-                .stream_tx_by_mid(mid, None)
-                .unwrap()
-                .write_rtp(write);
-            self.next_video += 1;
+fn add_slots(api: &mut SdpApi<'_>, count: usize) -> Vec<(Mid, bool)> {
+    let mut slots = Vec::new();
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        for _ in 0..count {
+            let mid = api.add_media(kind, Direction::RecvOnly, None, None, None);
+            slots.push((mid, kind == MediaKind::Audio));
         }
     }
+    slots
 }
