@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod logs;
 mod media;
+mod metrics;
 mod page;
 mod secrets;
 mod serve;

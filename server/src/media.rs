@@ -26,6 +26,7 @@ pub(crate) fn start(config: &Media) -> Result<Arc<Plane>, Failure> {
     let handle = sfu::start(&sfu::MediaConfig {
         listen: vec![config.listen],
         advertise: config.advertise.clone(),
+        shards: config.shards,
         codecs: codecs(config),
         speakers: config.speakers.into(),
         ..sfu::MediaConfig::default()
@@ -39,6 +40,11 @@ pub(crate) fn start(config: &Media) -> Result<Arc<Plane>, Failure> {
 }
 
 impl Plane {
+    /// What each shard has counted.
+    pub(crate) async fn snapshot(&self) -> Vec<sfu::ShardSnapshot> {
+        self.handle.snapshot().await
+    }
+
     /// Says goodbye to every peer and ends the threads. Blocks until they have.
     pub(crate) fn stop(&self) {
         self.handle.shutdown();

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::cli::{Failure, tokens};
 use crate::config::{Config, in_data_dir};
 use crate::secrets::{Secrets, one_time_code};
-use crate::{demo, media, page};
+use crate::{demo, media, metrics, page};
 
 /// How long requests and sockets may take to end after a signal.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -64,6 +64,10 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     })?;
     let url = public_url(&config, listener.local_addr()?);
     let media = media::start(&config.media)?;
+    if let Some(listen) = config.metrics.address()? {
+        let address = metrics::start(listen, media.clone()).await?;
+        tracing::info!(%address, "metrics are served");
+    }
     let bus = Arc::new(LocalBus::new());
     let hints = bus.subscribe();
     let service = Arc::new(Service::new(

@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) calls: CallConfig,
     /// Periods and limits of WebSockets.
     pub(crate) sockets: SocketConfig,
+    /// Numbers for the operator.
+    pub(crate) metrics: Metrics,
     /// What is logged.
     pub(crate) log: Log,
 }
@@ -69,12 +71,39 @@ pub(crate) struct Media {
     pub(crate) listen: SocketAddr,
     /// Addresses for ICE candidates; empty: those of every interface.
     pub(crate) advertise: Vec<IpAddr>,
+    /// Threads that carry media, each on a port of its own from `listen` on.
+    pub(crate) shards: u8,
     /// Codecs for video, the preferred first. A call uses the first that everybody in it can decode.
     pub(crate) video_codecs: Vec<VideoCodec>,
     /// Whether audio packets repeat the one before them (RFC 2198), for browsers that know how.
     pub(crate) audio_redundancy: bool,
     /// How many microphones of a call are forwarded: the loudest.
     pub(crate) speakers: u8,
+}
+
+/// Numbers for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Metrics {
+    /// Address and port of a listener for `/metrics`; empty: none.
+    pub(crate) listen: String,
+}
+
+impl Metrics {
+    /// Where to listen, if anywhere.
+    pub(crate) fn address(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        if self.listen.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |_| {
+            let text = format!(
+                "metrics.listen {:?} is not an address with a port, like 127.0.0.1:9464",
+                self.listen
+            );
+            ConfigError::Value(text)
+        };
+        self.listen.parse().map(Some).map_err(wrong)
+    }
 }
 
 /// Who may sign in.
@@ -131,6 +160,7 @@ impl Default for Media {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7882)),
             advertise: Vec::new(),
+            shards: 1,
             video_codecs: vec![VideoCodec::Vp8],
             audio_redundancy: true,
             speakers: 5,
@@ -182,6 +212,11 @@ impl Config {
         if !url.is_empty() && !known.iter().any(|k| url.starts_with(k)) {
             return no("database.url must begin with postgres:// or sqlite: (empty: SQLite in the data folder)");
         }
+        let last = usize::from(self.media.listen.port()) + usize::from(self.media.shards);
+        if self.media.shards == 0 || (self.media.listen.port() != 0 && last > 1 << 16) {
+            return no("media.shards must be above 0, and each of them needs a port from media.listen on, up to 65535");
+        }
+        self.metrics.address()?;
         if let Err(e) = self.log.level.parse::<tracing_subscriber::filter::Targets>() {
             return no(&format!("log.level {:?}: {e}", self.log.level));
         }
