@@ -6,6 +6,7 @@ mod error;
 mod messages;
 mod observe;
 mod queries;
+mod recovery;
 mod render;
 mod sweep;
 #[cfg(test)]
@@ -25,6 +26,8 @@ pub use error::ServiceError;
 
 type Result<T> = std::result::Result<T, ServiceError>;
 
+/// How long a command may take before it is answered with `UNAVAILABLE`: a little more than waiting for a connection may.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(8);
 /// How often a transaction that the database refused for a conflict is tried again.
 const RETRIES: u32 = 3;
 /// Pause before the first retry; it doubles.
@@ -74,6 +77,9 @@ pub struct Service {
     bus: Arc<dyn Bus>,
     config: CallConfig,
     node: String,
+    /// How far a test has set the clock.
+    #[cfg(test)]
+    skew_ms: std::sync::atomic::AtomicI64,
 }
 
 impl Service {
@@ -84,6 +90,8 @@ impl Service {
             bus,
             config,
             node: node.into(),
+            #[cfg(test)]
+            skew_ms: std::sync::atomic::AtomicI64::new(0),
         }
     }
 
@@ -108,8 +116,26 @@ impl Service {
         id: &CommandId,
         command: Command,
     ) -> std::result::Result<serde_json::Value, WireError> {
-        Ok(retrying!(self.attempt(actor, id, &command))?)
+        let attempts = async { retrying!(self.attempt(actor, id, &command)) };
+        Ok(within(COMMAND_DEADLINE, attempts).await?)
     }
+
+    /// The database's clock, epoch milliseconds.
+    async fn clock_ms(&self, tx: &mut crate::store::db::Tx) -> Result<i64> {
+        let now = tx.now_ms().await?;
+        #[cfg(test)]
+        let now = now + self.skew_ms.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(now)
+    }
+}
+
+/// What a database that does not answer in time does not do; its transaction is rolled back, or was committed and a repeat
+/// of the command finds its result.
+async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || StoreError::Unavailable(format!("no answer within {deadline:?}")).into();
+    tokio::time::timeout(deadline, work)
+        .await
+        .unwrap_or_else(|_| Err(late()))
 }
 
 /// Tries a transaction again after a serialization failure or a deadlock, and after losing a race for a unique index: the

@@ -25,7 +25,7 @@ impl Service {
     ) -> Result<Snapshot> {
         let mut tx = self.store.db.begin_read().await?;
         let chats = chats::chats_of(&mut tx, user, None).await?;
-        let now = crate::calls::At(tx.now_ms().await?);
+        let now = crate::calls::At(self.clock_ms(&mut tx).await?);
         let rows = tx
             .fetch_all(
                 "SELECT call_id FROM call_participants WHERE user_id = $1 AND status IN ('invited', 'ringing') \

@@ -1,14 +1,15 @@
-//! Time: deadlines, leases, and what a restart leaves behind.
+//! Time: deadlines and leases.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::recovery::ClockWatch;
 use super::unit::{Opened, Unit};
-use super::{Result, Service, retrying};
+use super::{Result, Service, retrying, within};
 use crate::calls::Input;
-use crate::ids::{CallId, UserId};
+use crate::ids::CallId;
 use crate::store::calls::{chat_of_call, load};
 use crate::store::chats::lock_chat_if_free;
 use crate::store::db::args;
@@ -21,6 +22,8 @@ const SHORTEST_NAP: Duration = Duration::from_millis(20);
 const SWEEP_BATCH: i64 = 200;
 /// Stored results of commands are kept this long, ms: far longer than a client repeats one.
 const KEEP_COMMANDS_MS: i64 = 24 * 60 * 60 * 1000;
+/// What the sweep does in one go may take this long; the rest is done when the database answers again.
+const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 /// Leases are renewed and old commands removed this often within a lease.
 const RENEWALS_PER_LEASE: u32 = 3;
 
@@ -31,7 +34,7 @@ impl Service {
     /// When the database fails; what was done before stays done.
     pub async fn sweep(&self) -> Result<u32> {
         let mut tx = self.store.db.begin_read().await?;
-        let now = tx.now_ms().await?;
+        let now = self.clock_ms(&mut tx).await?;
         let rows = tx
             .fetch_all(
                 "SELECT id FROM calls WHERE next_deadline <= ts($1) ORDER BY next_deadline LIMIT $2",
@@ -76,13 +79,19 @@ impl Service {
     pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
         let renewal = Duration::from_millis(u64::from(self.config.lease_ms / RENEWALS_PER_LEASE).max(1));
         let mut renew_at = tokio::time::Instant::now();
+        let mut clock = ClockWatch::default();
         while !*shutdown.borrow() {
-            if let Err(error) = self.sweep().await {
+            let swept = within(SWEEP_DEADLINE, async {
+                self.check_clock(&mut clock).await?;
+                self.sweep().await
+            });
+            if let Err(error) = swept.await {
+                clock.failed();
                 tracing::warn!(%error, "the sweep failed; it is tried again");
             }
             if tokio::time::Instant::now() >= renew_at {
                 renew_at = tokio::time::Instant::now() + renewal;
-                if let Err(error) = self.renew().await {
+                if let Err(error) = within(SWEEP_DEADLINE, self.keep_claims()).await {
                     tracing::warn!(%error, "the lease could not be renewed; it is tried again");
                 }
             }
@@ -98,13 +107,13 @@ impl Service {
     async fn nap(&self) -> Duration {
         let due = async {
             let mut tx = self.store.db.begin_read().await?;
-            let now = tx.now_ms().await?;
+            let now = self.clock_ms(&mut tx).await?;
             let sql = "SELECT MIN(ms(next_deadline)) AS at FROM calls WHERE next_deadline IS NOT NULL";
             let at = match tx.fetch_optional(sql, args![]).await? {
                 Some(row) => row.opt_int("at")?,
                 None => None,
             };
-            Ok::<_, crate::store::StoreError>(at.map(|at| at - now))
+            Ok::<_, super::ServiceError>(at.map(|at| at - now))
         };
         match due.await {
             Ok(Some(ms)) => Duration::from_millis(u64::try_from(ms).unwrap_or(0)).clamp(SHORTEST_NAP, LONGEST_NAP),
@@ -112,10 +121,15 @@ impl Service {
         }
     }
 
+    async fn keep_claims(&self) -> Result<()> {
+        retrying!(self.renew())?;
+        self.take_over().await
+    }
+
     /// Renews this node's claim on its calls, seats and sessions, and forgets old commands.
-    async fn renew(&self) -> Result<()> {
+    pub(super) async fn renew(&self) -> Result<()> {
         let mut tx = self.store.db.begin().await?;
-        let now = tx.now_ms().await?;
+        let now = self.clock_ms(&mut tx).await?;
         let until = now + i64::from(self.config.lease_ms);
         for sql in [
             "UPDATE calls SET lease_until = ts($2) WHERE node_id = $1",
@@ -130,51 +144,5 @@ impl Service {
         )
         .await?;
         Ok(tx.commit().await?)
-    }
-
-    /// After a restart of this node: its WHIP and WHEP sessions are gone, its seats are `reconnecting`, rings get at least
-    /// `restart_ring_ms` more. Then what is due is carried out.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn start_up(&self) -> Result<()> {
-        let rows = self
-            .store
-            .db
-            .fetch_all(
-                "SELECT id FROM call_resources WHERE node_id = $1 AND ended_at IS NULL",
-                args![self.node.as_str()],
-            )
-            .await?;
-        for row in &rows {
-            self.close_resource(&row.text("id")?).await?;
-        }
-        let rows = self
-            .store
-            .db
-            .fetch_all(
-                "SELECT id FROM calls WHERE node_id = $1 AND status IN ('ringing', 'ongoing') \
-                 UNION SELECT call_id FROM call_participants WHERE node_id = $1",
-                args![self.node.as_str()],
-            )
-            .await?;
-        for row in &rows {
-            let call = CallId(row.text("id")?);
-            let seats = self
-                .store
-                .db
-                .fetch_all(
-                    "SELECT user_id FROM call_participants WHERE node_id = $1 AND call_id = $2",
-                    args![self.node.as_str(), call.as_str()],
-                )
-                .await?;
-            let seats = seats
-                .iter()
-                .map(|row| row.text("user_id").map(UserId))
-                .collect::<std::result::Result<_, _>>()?;
-            self.observe(&call, &Input::Restart(seats)).await?;
-        }
-        self.sweep().await?;
-        Ok(())
     }
 }

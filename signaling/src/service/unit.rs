@@ -51,7 +51,7 @@ impl<'a> Unit<'a> {
 
     /// The database's clock; asked when the locks are held.
     pub(super) async fn now(&mut self) -> Result<At> {
-        Ok(At(self.tx.now_ms().await?))
+        Ok(At(self.service.clock_ms(&mut self.tx).await?))
     }
 
     /// Locks chats, in the order of their ids; a chat that does not exist is left out.
@@ -65,9 +65,11 @@ impl<'a> Unit<'a> {
         Ok(locked)
     }
 
-    /// Locks and loads calls: first their chats, then the calls, each in the order of their ids. Those that do not
-    /// exist are left out.
-    pub(super) async fn open(&mut self, ids: &BTreeSet<CallId>) -> Result<BTreeMap<CallId, Opened>> {
+    /// Locks the chats of calls, in the order of their ids.
+    pub(super) async fn lock_chats_of(
+        &mut self,
+        ids: &BTreeSet<CallId>,
+    ) -> Result<(BTreeMap<CallId, ChatId>, BTreeMap<ChatId, Chat>)> {
         let mut where_: BTreeMap<CallId, ChatId> = BTreeMap::new();
         for id in ids {
             if let Some(chat) = calls::chat_of_call(&mut self.tx, id).await? {
@@ -75,6 +77,13 @@ impl<'a> Unit<'a> {
             }
         }
         let chats = self.lock_chats(where_.values().cloned().collect()).await?;
+        Ok((where_, chats))
+    }
+
+    /// Locks and loads calls: first their chats, then the calls, each in the order of their ids. Those that do not
+    /// exist are left out.
+    pub(super) async fn open(&mut self, ids: &BTreeSet<CallId>) -> Result<BTreeMap<CallId, Opened>> {
+        let (where_, chats) = self.lock_chats_of(ids).await?;
         let mut opened = BTreeMap::new();
         for (id, chat) in where_ {
             if let (Some(chat), Some(call)) = (chats.get(&chat), calls::load(&mut self.tx, &id).await?) {

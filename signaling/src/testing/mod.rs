@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-pub use postgres::POSTGRES_VARIABLE;
+pub use postgres::{OwnPostgres, POSTGRES_VARIABLE};
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! One Postgres cluster per test process, ended with it.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,84 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// folder when it closes, however this process ends.
 struct Cluster {
     folder: PathBuf,
-    _guard: Child,
+    guard: Child,
+}
+
+/// A cluster of one test, which may stop, freeze and start it.
+pub struct OwnPostgres {
+    cluster: Cluster,
+}
+
+impl OwnPostgres {
+    /// A running one with an empty database.
+    ///
+    /// # Errors
+    /// What is missing, and how to install it.
+    pub async fn start() -> Result<(Self, TestDatabase), String> {
+        // What it confirmed must survive its crash.
+        let cluster = start("on")?;
+        let name = format!("ringhall_test_{}", Uuid::new_v4().simple());
+        let database = database_in(&cluster, &name).await?;
+        Ok((Self { cluster }, database))
+    }
+
+    /// Ends the server at once, as a crash does: connections are cut, further ones refused.
+    ///
+    /// # Errors
+    /// When the server cannot be told.
+    pub fn stop(&mut self) -> Result<(), String> {
+        self.tell("stop")
+    }
+
+    /// Starts it again; it recovers and answers in a moment.
+    ///
+    /// # Errors
+    /// When the server cannot be told.
+    pub fn again(&mut self) -> Result<(), String> {
+        self.tell("start")
+    }
+
+    /// Freezes every process of it (true): connections stay, nothing is answered; or lets them go on.
+    ///
+    /// # Errors
+    /// When `kill` does not work.
+    pub fn freeze(&self, frozen: bool) -> Result<(), String> {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        // Each connection has a process of its own, in a group of its own.
+        let pids = self.processes()?;
+        let done = Command::new("kill").arg(signal).args(&pids).status();
+        let done = done.map_err(|error| format!("kill: {error}"))?;
+        if done.success() {
+            Ok(())
+        } else {
+            Err(format!("kill {signal} {pids:?}"))
+        }
+    }
+
+    /// The postmaster and its children.
+    fn processes(&self) -> Result<Vec<String>, String> {
+        let file = self.cluster.folder.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let master = text.lines().next().unwrap_or_default().trim().to_owned();
+        let children = format!("/proc/{master}/task/{master}/children");
+        let children = std::fs::read_to_string(&children).map_err(|error| format!("{children}: {error}"))?;
+        Ok(std::iter::once(master)
+            .chain(children.split_whitespace().map(str::to_owned))
+            .collect())
+    }
+
+    fn tell(&mut self, word: &str) -> Result<(), String> {
+        let pipe = self.cluster.guard.stdin.as_mut().ok_or("the guard has no input")?;
+        writeln!(pipe, "{word}").map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for OwnPostgres {
+    fn drop(&mut self) {
+        let _ = self.freeze(false); // a frozen server could not end
+        drop(self.cluster.guard.stdin.take());
+        let _ = self.cluster.guard.wait();
+    }
 }
 
 static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
@@ -47,14 +125,19 @@ pub(super) async fn database() -> Result<TestDatabase, String> {
             remove: Remove::Database { admin, name },
         });
     }
-    let cluster = CLUSTER.get_or_init(start).as_ref().map_err(Clone::clone)?;
+    let cluster = CLUSTER.get_or_init(|| start("off")).as_ref().map_err(Clone::clone)?;
+    database_in(cluster, &name).await
+}
+
+/// A database in a cluster that may still be starting.
+async fn database_in(cluster: &Cluster, name: &str) -> Result<TestDatabase, String> {
     let url = |name: &str| format!("postgres://ringhall@localhost/{name}?host={}", cluster.folder.display());
     let deadline = Instant::now() + START_DEADLINE;
     loop {
-        match create(&url("postgres"), &name).await {
+        match create(&url("postgres"), name).await {
             Ok(()) => {
                 return Ok(TestDatabase {
-                    url: url(&name),
+                    url: url(name),
                     remove: Remove::WithCluster,
                 });
             }
@@ -135,7 +218,7 @@ fn unprivileged(folder: &Path) -> Result<Option<(u32, u32)>, String> {
     Ok(Some((uid, gid)))
 }
 
-fn start() -> Result<Cluster, String> {
+fn start(synchronous_commit: &str) -> Result<Cluster, String> {
     let programs = programs()?;
     let folder = folder()?;
     let owner = unprivileged(&folder)?;
@@ -168,19 +251,24 @@ fn start() -> Result<Cluster, String> {
         return Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr)));
     }
     // Not durable, because nothing here must survive; a socket in its own folder, so that no port can clash.
-    let script = "\"$1\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
-                  -c full_page_writes=off -c max_connections=200 & server=$!; read -r _; kill -INT $server; \
-                  wait $server; rm -rf \"$2\"";
+    // A line "stop" ends the server at once, as a crash does, and "start" starts it again.
+    let script = "postgres=$1 folder=$2 commit=$3; \
+                  start() { \"$postgres\" -D \"$folder/data\" -k \"$folder\" -c listen_addresses= -c fsync=off \
+                  -c synchronous_commit=$commit -c full_page_writes=off -c max_connections=200 & server=$!; }; \
+                  start; while read -r word; do \
+                  case $word in stop) kill -QUIT $server; wait $server;; start) start;; esac; done; \
+                  kill -INT $server; wait $server; rm -rf \"$folder\"";
     let mut guard = Command::new("sh");
     guard
         .arg("-c")
         .arg(script)
         .arg("sh")
         .arg(programs.join("postgres"))
-        .arg(&folder);
+        .arg(&folder)
+        .arg(synchronous_commit);
     as_owner(&mut guard);
     let err = log.try_clone().map_err(|error| error.to_string())?;
     guard.stdin(Stdio::piped()).stdout(log).stderr(err).process_group(0);
     let guard = guard.spawn().map_err(|error| format!("sh: {error}"))?;
-    Ok(Cluster { folder, _guard: guard })
+    Ok(Cluster { folder, guard })
 }

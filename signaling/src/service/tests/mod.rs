@@ -4,7 +4,10 @@ mod groups;
 mod guarantees;
 mod history;
 mod lifecycle;
+mod outage;
 mod races;
+mod rooms;
+mod traps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,12 +62,15 @@ struct House {
     service: Arc<Service>,
     bus: Arc<LocalBus>,
     commands: AtomicU32,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl House {
     async fn new(kind: Kind, config: CallConfig) -> Self {
-        let database = TestDatabase::new(kind).await;
+        Self::over(TestDatabase::new(kind).await, config).await
+    }
+
+    async fn over(database: TestDatabase, config: CallConfig) -> Self {
         let store = Store::connect(database.url()).await.unwrap();
         store.migrate().await.unwrap();
         let bus = Arc::new(LocalBus::new());
@@ -74,8 +80,13 @@ impl House {
             service,
             bus,
             commands: AtomicU32::new(0),
-            _database: database,
+            database,
         }
+    }
+
+    /// Sets the database's clock forward (or back) for this service.
+    fn set_clock(&self, ms: i64) {
+        self.service.skew_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     fn store(&self) -> &Store {

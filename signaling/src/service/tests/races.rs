@@ -1,9 +1,98 @@
 //! The traps of the naive design, each as a race. Every round is checked against the rules, whoever won it.
 
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
 use super::*;
 
 /// Rounds of each race: enough for both orders to happen on Postgres, few enough to stay quick on SQLite.
 const ROUNDS: usize = 12;
+
+/// Keeps transactions that have done their work from committing: it holds the lock that each takes last, that of somebody's
+/// outbox. So two commands can be brought to overlap for certain. On SQLite, whose transactions do not overlap, nothing.
+struct Hold {
+    postgres: Option<PgConnection>,
+}
+
+impl Hold {
+    async fn on(house: &House, user: &Actor) -> Self {
+        let url = house.database.url();
+        if !url.starts_with("postgres") {
+            return Self { postgres: None };
+        }
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        connection.execute("BEGIN").await.unwrap();
+        let locked = sqlx::query("SELECT last_seq FROM user_event_counters WHERE user_id = $1 FOR UPDATE")
+            .bind(user.user.as_str())
+            .fetch_one(&mut connection)
+            .await;
+        locked.expect("the user has an outbox");
+        Self {
+            postgres: Some(connection),
+        }
+    }
+
+    /// Whether anything is held.
+    fn works(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// Waits until this many transactions of this database wait for a lock.
+    async fn waited_for_by(&mut self, waiting: i64) {
+        let Some(connection) = &mut self.postgres else { return };
+        let reached = async {
+            loop {
+                let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                           AND wait_event_type = 'Lock'";
+                let now: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.unwrap();
+                if now >= waiting {
+                    return;
+                }
+                // Statistics are frozen within a transaction unless they are cleared.
+                connection.execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        let reached = tokio::time::timeout(std::time::Duration::from_secs(20), reached).await;
+        reached.expect("nobody waits");
+    }
+
+    async fn release(mut self) {
+        if let Some(connection) = &mut self.postgres {
+            connection.execute("ROLLBACK").await.unwrap();
+        }
+    }
+}
+
+fn spawn(house: &House, actor: &Actor, command: Command) -> tokio::task::JoinHandle<Json> {
+    let n = house.commands.fetch_add(1, Ordering::Relaxed);
+    let (service, actor) = (house.service.clone(), actor.clone());
+    tokio::spawn(async move { service.command(&actor, &format!("c{n}").into(), command).await.unwrap() })
+}
+
+/// Two commands of which the second begins when the first has done its work and not committed it.
+async fn one_after_the_other(
+    house: &House,
+    starter: &Actor,
+    first: (&Actor, Command),
+    second: (&Actor, Command),
+) -> (Json, Json) {
+    let mut hold = Hold::on(house, starter).await;
+    let first = spawn(house, first.0, first.1);
+    hold.waited_for_by(1).await;
+    let first = if hold.works() {
+        Ok(first)
+    } else {
+        Err(first.await.unwrap())
+    };
+    let second = spawn(house, second.0, second.1);
+    hold.waited_for_by(2).await;
+    hold.release().await;
+    let first = match first {
+        Ok(running) => running.await.unwrap(),
+        Err(done) => done,
+    };
+    (first, second.await.unwrap())
+}
 
 /// What must hold of a chat's calls after any race.
 async fn sound(house: &House, chat: &ChatId) {
@@ -88,14 +177,21 @@ both! {
         }
         assert_eq!(house.status(&call).await, (CallStatus::Ongoing, None));
         assert!(!house.ops(&anna).await.contains(&"call_rejected".to_owned()));
-        for _ in 0..ROUNDS {
+        for accept_first in [true, false].repeat(ROUNDS / 4) {
             finish(&house, &chat, &anna).await;
             let call = house.start(&anna, &chat).await;
             let other = tab("boris", 2);
             let decline = reject(&call, RejectReason::Declined);
-            let (accepted, _) = tokio::join!(house.ok(&boris, accept(&call)), house.ok(&other, decline));
-            let expected = if accepted["outcome"] == "joined" { CallStatus::Ongoing } else { CallStatus::Rejected };
-            assert_eq!(house.status(&call).await.0, expected);
+            // Both have begun before either may commit: the one that came second must decide by what the first one wrote.
+            let (first, second) = if accept_first {
+                ((&boris, accept(&call)), (&other, decline))
+            } else {
+                ((&other, decline), (&boris, accept(&call)))
+            };
+            let (first, second) = one_after_the_other(&house, &anna, first, second).await;
+            let expected = if accept_first { CallStatus::Ongoing } else { CallStatus::Rejected };
+            assert_eq!(house.status(&call).await.0, expected, "{first} {second}");
+            assert_eq!(second["outcome"], "noop", "{first} {second}");
         }
         finish(&house, &chat, &anna).await;
     }
@@ -189,20 +285,45 @@ both! {
     }
 
     async fn a_sweep_against_an_accept_leaves_one_answer(
-        house: House, CallConfig { ring_ms: 3, ..unlimited() }
+        house: House, CallConfig { ring_ms: 1, ..unlimited() }
     ) {
         let (anna, boris) = (house.person("anna").await, house.person("boris").await);
         let chat = house.direct(&anna, &boris).await;
-        for _ in 0..ROUNDS {
+        for sweep_first in [true, false].repeat(ROUNDS / 4) {
             let call = house.start(&anna, &chat).await;
-            let sweeps = async {
-                for _ in 0..4 {
-                    house.service.sweep().await.unwrap();
+            house.set_clock(10);
+            let mut hold = Hold::on(&house, &anna).await;
+            let on_postgres = hold.works();
+            let sweep = || tokio::spawn({
+                let service = house.service.clone();
+                async move { service.sweep().await.unwrap() }
+            });
+            let accepted = if sweep_first {
+                let swept = sweep();
+                hold.waited_for_by(1).await;
+                let accepted = spawn(&house, &boris, accept(&call));
+                hold.waited_for_by(2).await;
+                hold.release().await;
+                let swept = swept.await.unwrap();
+                assert!(swept == 1 || !on_postgres);
+                accepted.await.unwrap()
+            } else {
+                let accepted = spawn(&house, &boris, accept(&call));
+                hold.waited_for_by(1).await;
+                let swept = sweep();
+                if hold.works() {
+                    // Somebody is at work on the call: the sweep passes it by and does not wait.
+                    let swept = tokio::time::timeout(std::time::Duration::from_secs(20), swept).await;
+                    assert_eq!(swept.expect("the sweep waits for a command").unwrap(), 0);
                 }
+                hold.release().await;
+                accepted.await.unwrap()
             };
-            let (accepted, ()) = tokio::join!(house.ok(&boris, accept(&call)), sweeps);
             let expected = if accepted["outcome"] == "joined" { CallStatus::Ongoing } else { CallStatus::Rejected };
             assert_eq!(house.status(&call).await.0, expected);
+            if on_postgres {
+                assert_eq!(accepted["outcome"], if sweep_first { "noop" } else { "joined" });
+            }
             finish(&house, &chat, &anna).await;
         }
     }
