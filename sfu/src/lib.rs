@@ -10,9 +10,11 @@
 
 mod config;
 mod delays;
+mod desk;
 mod handle;
 mod messages;
 mod names;
+mod runs;
 mod socket;
 mod sys;
 mod worker;

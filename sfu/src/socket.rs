@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{MediaConfig, StartError};
-use crate::sys::{self, Inbox, MAX_RUN, MAX_RUN_BYTES, RECEIVE_BATCH, Run, SEND_BATCH, SEND_DATAGRAMS};
+use crate::runs::{Batch, Open};
+use crate::sys::{self, Inbox, MAX_RUN, RECEIVE_BATCH, Run};
 
 /// Socket buffers asked for, in bytes; the kernel may give less (`net.core.rmem_max`). A key frame to 100 viewers is 8 MB.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -163,9 +164,7 @@ impl Sockets {
             let merge = self.bound[socket].segments != Some(false);
             let mut run = Open::default();
             for datagram in datagrams {
-                if batch.datagrams == SEND_DATAGRAMS
-                    || (batch.runs.len() == SEND_BATCH && !(merge && run.takes(datagram)))
-                {
+                if batch.is_full(&run, datagram, merge) {
                     self.send(&mut batch);
                     run = Open::default();
                 }
@@ -178,78 +177,10 @@ impl Sockets {
 
     fn send(&mut self, batch: &mut Batch<'_>) {
         if let Some(bound) = self.bound.get_mut(batch.socket) {
-            bound.send(&batch.runs, &batch.slices[..batch.datagrams], &mut self.counters);
+            let (runs, datagrams) = batch.parts();
+            bound.send(runs, datagrams, &mut self.counters);
         }
         batch.clear();
-    }
-}
-
-/// What one system call sends.
-struct Batch<'a> {
-    socket: usize,
-    slices: [IoSlice<'a>; SEND_DATAGRAMS],
-    datagrams: usize,
-    runs: SmallVec<[Run; SEND_BATCH]>,
-}
-
-/// The run that the next datagram to the same address may join.
-#[derive(Default)]
-struct Open {
-    size: usize,
-    bytes: usize,
-    count: usize,
-}
-
-impl Open {
-    /// A run ends with a datagram that is shorter than the others.
-    fn takes(&self, datagram: &[u8]) -> bool {
-        self.count > 0
-            && self.count < MAX_RUN
-            && datagram.len() <= self.size
-            && self.bytes == self.size * self.count
-            && self.bytes + datagram.len() <= MAX_RUN_BYTES
-    }
-}
-
-impl<'a> Batch<'a> {
-    fn new() -> Self {
-        Self {
-            socket: 0,
-            slices: [IoSlice::new(&[]); SEND_DATAGRAMS],
-            datagrams: 0,
-            runs: SmallVec::new(),
-        }
-    }
-
-    fn add(&mut self, open: &mut Open, datagram: &'a [u8], local: IpAddr, remote: SocketAddr, merge: bool) {
-        let at = self.datagrams;
-        self.slices[at] = IoSlice::new(datagram);
-        self.datagrams += 1;
-        if merge
-            && open.takes(datagram)
-            && let Some(run) = self.runs.last_mut()
-        {
-            run.datagrams.end += 1;
-            open.bytes += datagram.len();
-            open.count += 1;
-            return;
-        }
-        *open = Open {
-            size: datagram.len(),
-            bytes: datagram.len(),
-            count: 1,
-        };
-        let datagrams = at..at + 1;
-        self.runs.push(Run {
-            local,
-            remote,
-            datagrams,
-        });
-    }
-
-    fn clear(&mut self) {
-        self.datagrams = 0;
-        self.runs.clear();
     }
 }
 
