@@ -59,12 +59,23 @@ impl Shard {
                 }
             }
         }
+        // Marked on the track rather than looked for in the list: a hundred people see some thousand tiles.
+        for (member, track, layer) in wanted {
+            let track = self
+                .members
+                .get_mut(member as usize)
+                .and_then(|m| m.tracks.get_mut(usize::from(track)));
+            if let Some(track) = track {
+                track.watched.wanted |= 1 << layer.min(31);
+            }
+        }
         let mut events = Vec::new();
         for key in &members {
             let Some(member) = self.members.get_mut(*key as usize) else {
                 continue;
             };
-            for (at, track) in member.tracks.iter_mut().enumerate() {
+            for track in &mut member.tracks {
+                let wanted = std::mem::take(&mut track.watched.wanted);
                 if track.source.is_audio() || !track.started {
                     continue;
                 }
@@ -75,7 +86,7 @@ impl Shard {
                 watched.last_watched.resize(count, Some(now));
                 let mut state = SmallVec::<[bool; 4]>::new();
                 for (layer, last) in watched.last_watched.iter_mut().enumerate() {
-                    if layer == 0 || wanted.contains(&(*key, at as u8, layer as u8)) {
+                    if layer == 0 || wanted & (1 << layer.min(31)) != 0 {
                         *last = Some(now);
                     }
                     state.push(last.is_some_and(|last| now.saturating_duration_since(last) < UNWATCHED));

@@ -101,9 +101,8 @@ impl Shard {
                 TransportEvent::Connected => {
                     member.connected = true;
                     member.report_at = Some(now);
-                    let room = member.room;
                     self.event(Event::Connected(id));
-                    self.mark_room(room);
+                    self.begin_slots(key);
                     self.reschedule(key);
                 }
                 TransportEvent::PathChanged(path) => self.learn_path(key, path),

@@ -114,6 +114,8 @@ pub(super) struct Watched {
     pub told: SmallVec<[bool; 4]>,
     pub last_watched: SmallVec<[Option<Instant>; 4]>,
     pub codec: Option<CodecKind>,
+    /// One bit for each layer that somebody watches; only while it is being found out.
+    pub wanted: u32,
 }
 
 /// One simulcast layer, or all of a source without simulcast.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::member::Member;
 use super::{MAX_ROOM, Shard};
-use crate::room::{Intent, SlotPolicy, choose_layer};
+use crate::room::{Intent, SlotPolicy};
 use crate::sdp::{FurtherLines, Offer, OfferRules, SdpError, parse_offer};
 use crate::transport::ufrag::Ufrag;
 use crate::transport::{IceCredentials, Transport, TransportConfig};
@@ -231,46 +231,11 @@ impl Shard {
             .into_iter()
             .filter(|intent| member.slots.iter().any(|slot| slot.mid == intent.mid));
         member.intents = known.map(|intent| (intent.mid.clone(), intent)).collect();
-        if member.connected {
-            // Only this viewer's slots change; a layer that nobody watched before is asked for at once.
-            self.assign_viewer(now, key);
-            self.tell_layers(now, room);
-        } else {
-            self.expect_viewer(now, key);
-        }
+        // Only this viewer's slots change; a layer that nobody watched before is asked for at once.
+        self.assign_viewer(now, key);
+        self.tell_layers(now, room);
         self.settle(now);
         self.working_on = None;
         true
-    }
-
-    /// Somebody will see this as soon as their handshake is done. The key frames that they begin with are asked for now, so
-    /// that they need not wait for them then: at bind the cached one is replayed.
-    fn expect_viewer(&mut self, now: Instant, key: u32) {
-        let Some(member) = self.members.get(key as usize) else {
-            return;
-        };
-        let mut wanted: SmallVec<[(u32, usize, u8); 32]> = SmallVec::new();
-        for intent in member.intents.values().filter(|intent| intent.height != 0) {
-            let Some(publisher_key) = self.by_id.get(&intent.participant).copied() else {
-                continue;
-            };
-            let in_room = |publisher: &&Member| publisher.room == member.room;
-            let Some(publisher) = self.members.get(publisher_key as usize).filter(in_room) else {
-                continue;
-            };
-            let Some(at) = publisher.track_of(intent.source) else {
-                continue;
-            };
-            let track = &publisher.tracks[at];
-            let (ideal, best) = choose_layer(&track.layer_views(now), intent.height);
-            let (stream, _) = track.place(best.unwrap_or(ideal), intent.fps);
-            let layer = track.layers.get(usize::from(stream));
-            if layer.is_some_and(|layer| layer.receiver.fresh_key_frame(now).is_none()) {
-                wanted.push((publisher_key, at, stream));
-            }
-        }
-        for (publisher, track, layer) in wanted {
-            self.want_key_frame(now, publisher, track, usize::from(layer));
-        }
     }
 }

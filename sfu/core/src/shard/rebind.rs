@@ -15,7 +15,7 @@ impl Shard {
         let Some(room) = self.rooms.get(&member.room) else {
             return;
         };
-        if !member.connected || member.slots.is_empty() {
+        if member.slots.is_empty() {
             return;
         }
         let among = room.chosen.contains(&member.id);
@@ -150,17 +150,41 @@ impl Shard {
     /// Empties a slot.
     pub(super) fn unlink(&mut self, key: u32, slot: u16) {
         let viewer = Viewer { member: key, slot };
-        let Some(state) = self.slot_mut(viewer) else { return };
-        let Some(bound) = state.bound.take() else { return };
-        state.out.leave();
-        let track = usize::from(bound.track);
-        if let Some(layer) = self.layer_of(bound.member, track, bound.current) {
+        self.detach(viewer);
+        if self.slot_mut(viewer).is_some_and(|slot| slot.bound.take().is_some()) {
+            self.bindings_changed(key);
+        }
+    }
+
+    /// Takes a slot off the layers that it carries or waits for; what it is bound to stays.
+    fn detach(&mut self, viewer: Viewer) {
+        let Some(slot) = self.slot_mut(viewer) else { return };
+        slot.out.leave();
+        let Some(bound) = &mut slot.bound else { return };
+        let (of, track) = (bound.member, usize::from(bound.track));
+        let (current, next) = (bound.current.take(), bound.next.take());
+        if let Some(layer) = self.layer_of(of, track, current) {
             layer.viewers.retain(|v| *v != viewer);
         }
-        if let Some(layer) = self.layer_of(bound.member, track, bound.next) {
+        if let Some(layer) = self.layer_of(of, track, next) {
             layer.waiting.retain(|v| *v != viewer);
         }
-        self.bindings_changed(key);
+    }
+
+    /// The handshake is done. Slots were bound while it went on, so that key frames were asked for, layers switched on and the
+    /// viewer told; what has gone by meanwhile did not reach them: each begins now, with the cached key frame where it can.
+    pub(super) fn begin_slots(&mut self, key: u32) {
+        let Some(member) = self.members.get(key as usize) else {
+            return;
+        };
+        let room = member.room;
+        for slot in 0..member.slots.len() {
+            self.detach(Viewer {
+                member: key,
+                slot: slot as u16,
+            });
+        }
+        self.mark_room(room);
     }
 
     /// Empties every slot that carries something of this participant.
