@@ -1,160 +1,197 @@
-//! `ringhall-load`: N publishers and N viewers in one room, with real DTLS, SRTP and UDP, and what it costs the server.
+//! `ringhall-load`: crowds of real WebRTC clients at Ringhall and its peers, and reports of what people would feel and what it
+//! cost. `ringhall-load list` says which scenarios there are.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
-use benches::client::{Client, ClientError, Role, Totals};
-use benches::cpu::{self, Target};
-use benches::door::Door;
-use clap::Parser;
+use benches::floor;
+use benches::impair;
+use benches::library;
+use benches::report;
+use benches::report::model::{Outcome, Report, Verdict};
+use benches::ringhall::ServerConfig;
+use benches::run::{self, Plan};
+use benches::scenario::Scenario;
+use clap::{Args, Parser, Subcommand};
 
-/// N clients in an N x N room.
-#[derive(Parser, Debug)]
-struct Arguments {
-    /// Publishers, and as many viewers.
-    #[arg(long, default_value_t = 10)]
-    clients: usize,
-    /// Seconds to measure, after everybody is connected and two more have passed.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// Video bitrate of each publisher in bit/s.
-    #[arg(long, default_value_t = 500_000)]
-    bitrate: u32,
-    /// Frames per second.
-    #[arg(long, default_value_t = 25)]
-    fps: u32,
-    /// Address of the clients' sockets.
-    #[arg(long, default_value = "127.0.0.1")]
-    bind: IpAddr,
-    /// `http://host:port` of a running server; without it a media plane runs in this process.
-    #[arg(long)]
-    url: Option<String>,
-    /// The room at the server.
-    #[arg(long, default_value = "load")]
-    room: String,
-    /// Bearer tokens, separated by commas: one for each publisher and viewer pair.
-    #[arg(long, value_delimiter = ',')]
-    tokens: Vec<String>,
-    /// Process id of the server, for its CPU time.
-    #[arg(long)]
-    pid: Option<u32>,
+#[derive(Parser)]
+#[command(name = "ringhall-load", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
+#[derive(Subcommand)]
+enum Command {
+    /// Runs scenarios and writes a report
+    Run(RunArgs),
+    /// Lists the scenarios
+    List,
+    /// Draws the page of a run anew, or prints its Markdown table
+    Report(report::command::ReportArguments),
+    /// Sets two runs side by side
+    Compare(report::command::CompareArguments),
+    /// Stands between clients and a server as a bad network (UDP)
+    Impair(impair::command::Arguments),
+    /// The bare forwarder, as a run starts it beside the server
+    #[command(hide = true)]
+    Floor(floor::command::Arguments),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Names of scenarios, of sets of them (short, full, soak), or TOML files
+    #[arg(required = true)]
+    scenarios: Vec<String>,
+    /// Where to measure: ringhall, and beside it floor, floor-gso, janus, or a WHIP/WHEP server's http://host:port; may be repeated
+    #[arg(long = "target", default_value = "ringhall")]
+    targets: Vec<String>,
+    /// Rounds of each scenario at each target, one target after the other in each round
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+    /// Seed instead of the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Length of the measuring window instead of the scenario's, seconds
+    #[arg(long)]
+    duration: Option<f64>,
+    /// Folder for report.json and report.html
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+    /// The server's program [default: the one beside this program]
+    #[arg(long, env = "RINGHALL_BIN")]
+    server: Option<PathBuf>,
+    /// postgres://... for the server; without it SQLite in a folder of its own
+    #[arg(long, env = "RINGHALL_LOAD_DATABASE", default_value = "")]
+    database: String,
+    /// Further option of the server, as its environment variable: RINGHALL_MEDIA_SHARDS=2; may be repeated
+    #[arg(long = "option", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// Threads that carry media here [default: half of the processors]
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Address of the clients' sockets
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// Ends with an error when a verdict is bad or a round failed
+    #[arg(long)]
+    strict: bool,
+    /// Shows no progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(code) => code,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("ringhall-load: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), ClientError> {
-    let door = match &arguments.url {
-        Some(base) => Door::Http {
-            base: base.clone(),
-            room: arguments.room.clone(),
-            tokens: arguments.tokens.clone(),
-        },
-        None => Door::local()?,
-    };
-    let target = match (&arguments.url, arguments.pid) {
-        (None, _) => Some(Target::OwnThreads("media-")),
-        (Some(_), pid) => pid.map(Target::Process),
-    };
-    let totals = Arc::new(Totals::default());
-    let bind = SocketAddr::new(arguments.bind, 0);
-    let publish = Role::Publish {
-        bitrate: arguments.bitrate,
-        fps: arguments.fps,
-    };
-    let view = Role::View {
-        audio: arguments.clients.min(5),
-        video: arguments.clients,
-    };
-    let mut threads = Vec::new();
-    for role in [publish, view] {
-        for number in 0..arguments.clients {
-            let client = Client::join(&door, number, role, bind).await?;
-            let totals = totals.clone();
-            threads.push(std::thread::spawn(move || client.run(&totals)));
+fn start() -> Result<ExitCode, Failure> {
+    match Cli::parse().command {
+        Command::Run(arguments) => runtime()?.block_on(measure(arguments)),
+        Command::Report(arguments) => {
+            report::command::run_report(&arguments)?;
+            Ok(ExitCode::SUCCESS)
         }
-    }
-    let wanted = 2 * arguments.clients as u64;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while totals.connected.load(Ordering::Relaxed) < wanted && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    println!("connected: {} of {wanted}", totals.connected.load(Ordering::Relaxed));
-    tokio::time::sleep(Duration::from_secs(2)).await;
-
-    let read = || {
-        (
-            totals.sent.load(Ordering::Relaxed),
-            totals.received.load(Ordering::Relaxed),
-        )
-    };
-    let (before, began, cpu_before) = (read(), Instant::now(), target.as_ref().and_then(cpu::time));
-    let forwarded_before = forwarded(&door).await;
-    tokio::time::sleep(Duration::from_secs(arguments.seconds)).await;
-    let (after, took) = (read(), began.elapsed().as_secs_f64());
-    let cpu_after = target.as_ref().and_then(cpu::time);
-    let forwarded_after = forwarded(&door).await;
-    totals.stop.store(true, Ordering::Relaxed);
-    let mut failed = 0;
-    for thread in threads {
-        match thread.join() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                failed += 1;
-                eprintln!("a client failed: {error}");
+        Command::Compare(arguments) => {
+            report::command::run_compare(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Impair(arguments) => {
+            runtime()?.block_on(impair::command::run(&arguments))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Floor(arguments) => {
+            floor::command::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::List => {
+            for scenario in library::all()? {
+                println!(
+                    "{:<16} {:<12} {}",
+                    scenario.name,
+                    scenario.sets.join(","),
+                    scenario.title
+                );
             }
-            Err(_) => failed += 1,
+            Ok(ExitCode::SUCCESS)
         }
     }
-
-    let (sent, received) = (after.0 - before.0, after.1 - before.1);
-    let lost = totals.lost.load(Ordering::Relaxed);
-    println!("sent by publishers: {sent} packets, {:.0}/s", sent as f64 / took);
-    println!(
-        "received by viewers: {received} packets, {:.0}/s",
-        received as f64 / took
-    );
-    println!(
-        "lost: {lost} ({:.3} %)",
-        100.0 * lost as f64 / (totals.received.load(Ordering::Relaxed) + lost).max(1) as f64
-    );
-    println!("failed clients: {failed}");
-    if let (Some(before), Some(after)) = (cpu_before, cpu_after) {
-        let spent = (after - before).as_secs_f64();
-        let count = match (forwarded_before, forwarded_after) {
-            (Some(before), Some(after)) => after - before,
-            _ => received,
-        };
-        println!(
-            "server CPU: {:.1} % of a core, {:.2} us per forwarded packet",
-            100.0 * spent / took,
-            1e6 * spent / count.max(1) as f64
-        );
-    }
-    Ok(())
 }
 
-/// What an in-process media plane says it has forwarded.
-async fn forwarded(door: &Door) -> Option<u64> {
-    let Door::Local(handle) = door else { return None };
-    Some(
-        handle
-            .snapshot()
-            .await
-            .iter()
-            .map(|shard| shard.counters.forwarded)
-            .sum(),
-    )
+/// For everything but media, which has threads of its own.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("signaling")
+        .enable_all()
+        .build()
+}
+
+/// `NAME=VALUE`.
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if name.starts_with("RINGHALL_") => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is not RINGHALL_SECTION_KEY=VALUE")),
+    }
+}
+
+async fn measure(arguments: RunArgs) -> Result<ExitCode, Failure> {
+    let mut scenarios: Vec<Scenario> = Vec::new();
+    for word in &arguments.scenarios {
+        scenarios.extend(library::find(word)?);
+    }
+    for scenario in &mut scenarios {
+        scenario.seed = arguments.seed.unwrap_or(scenario.seed);
+        scenario.duration_seconds = arguments.duration.unwrap_or(scenario.duration_seconds);
+    }
+    run::raise_file_limit();
+    let mut server = ServerConfig::beside_us();
+    if let Some(program) = arguments.server {
+        server.program = program;
+    }
+    server.database = arguments.database;
+    server.options = arguments.options;
+    let plan = Plan {
+        scenarios,
+        targets: arguments.targets,
+        rounds: arguments.rounds,
+        server,
+        threads: arguments.threads,
+        bind: arguments.bind,
+        silent: arguments.quiet,
+        command: std::env::args()
+            .skip(1)
+            .fold("ringhall-load".to_owned(), |all, word| all + " " + &word),
+    };
+    let report = run::run(&plan).await;
+    let (json, page) = report::write(&report, &arguments.out)?;
+    println!("{}", report::summary(&report));
+    println!("{}\n{}", json.display(), page.display());
+    let bad = bad(&report);
+    Ok(if arguments.strict && bad {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Whether a round failed, or a verdict is bad.
+fn bad(report: &Report) -> bool {
+    let rounds = report.scenarios.iter().flat_map(|s| &s.targets).flat_map(|t| &t.rounds);
+    rounds.into_iter().any(|round| match &round.outcome {
+        Outcome::Failed { .. } => true,
+        Outcome::Skipped { .. } => false,
+        Outcome::Measured { figures } | Outcome::NotMeasured { figures, .. } => {
+            figures.findings.iter().any(|f| f.verdict == Verdict::Bad)
+        }
+    })
 }

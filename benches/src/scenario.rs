@@ -391,6 +391,18 @@ impl Scenario {
             if rooms.members == 0 && (rooms.publishers == 0 || rooms.viewers == 0) {
                 return senseless("rooms need members, or publishers and viewers");
             }
+            let needs_socket = rooms.ringing || rooms.churn.is_some() || rooms.reconnect.is_some();
+            if needs_socket && rooms.door == DoorKind::Whip {
+                return senseless("ringing, churn and reconnect need door = \"websocket\"");
+            }
+            if rooms.ringing && rooms.churn.is_some() {
+                return senseless("churn is for rooms that are joined by a token: ringing = false");
+            }
+            if rooms.door == DoorKind::WebSocket && rooms.publishers + rooms.viewers > 0 {
+                return senseless(
+                    "by the WebSocket everybody is a member; publishers and viewers are for door = \"whip\"",
+                );
+            }
             if rooms.audio.bitrate == 0 && rooms.video.is_none() {
                 return senseless("rooms need audio or video");
             }

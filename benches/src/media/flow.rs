@@ -1,0 +1,414 @@
+//! What a viewer makes of the packets that arrive: loss, duplicates, strangers, delay, jitter, freezes, changes of layer.
+//!
+//! Two kinds of loss are told apart. A server that drops a packet and renumbers the rest hides it from RTP sequence numbers,
+//! and so from a browser's statistics; the stamps show it. What a viewer's slot carries may change at any time (another
+//! publisher, another layer): a run of stamps ends there, and nothing is missing between two runs.
+
+use std::collections::HashMap;
+
+use super::stamp::{FRAME_END, KEY, KEY_BEGIN, Stamp};
+use super::tally::Tally;
+
+/// A gap in a picture that people see.
+pub const FREEZE_NS: u64 = 200_000_000;
+/// An audio stream that is interrupted for longer was switched off and on again (only the loudest are forwarded): nothing
+/// was lost in between.
+const AUDIO_PAUSE_NS: u64 = 200_000_000;
+/// Packets that may be late before they count as lost for good.
+const WINDOW: u32 = 128;
+
+/// What changed with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The first audio packet of this viewer.
+    FirstAudio,
+    /// The first whole key frame of this viewer.
+    FirstFrame,
+    /// A slot shows another publisher or layer (0 the smallest).
+    Showing {
+        /// Whom.
+        publisher: u32,
+        /// Which layer.
+        layer: usize,
+    },
+}
+
+/// One viewer.
+#[derive(Debug)]
+pub struct Viewer {
+    run: u16,
+    room: u16,
+    slots: HashMap<u32, Slot>,
+    audio_seen: bool,
+    frame_seen: bool,
+}
+
+/// One RTP stream that arrives.
+#[derive(Debug)]
+struct Slot {
+    publisher: u32,
+    stream: u8,
+    newest: u32,
+    seen: u128,
+    newest_rtp: u64,
+    last_arrival: u64,
+    last_sent: u64,
+    /// RFC 3550 section 6.4.1, in nanoseconds.
+    jitter: f64,
+    /// Key frame that is arriving whole so far.
+    open_key: Option<u32>,
+}
+
+/// One packet as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// SSRC of the slot.
+    pub ssrc: u32,
+    /// RTP sequence number, extended.
+    pub sequence: u64,
+    /// Payload.
+    pub payload: &'a [u8],
+    /// Kernel's receive stamp, nanoseconds since 1970.
+    pub at_ns: u64,
+}
+
+impl Viewer {
+    /// Of this run and room; packets of others are strangers.
+    pub fn new(run: u16, room: u16) -> Self {
+        Self {
+            run,
+            room,
+            slots: HashMap::new(),
+            audio_seen: false,
+            frame_seen: false,
+        }
+    }
+
+    /// Notes a packet; `news` hears what changed with it.
+    pub fn note(&mut self, arrival: Arrival<'_>, tally: &mut Tally, mut news: impl FnMut(News)) {
+        let Some(stamp) = Stamp::read(arrival.payload) else {
+            tally.counts.wrong_room += 1;
+            return;
+        };
+        if stamp.run != self.run || stamp.room != self.room {
+            tally.counts.wrong_room += 1;
+            return;
+        }
+        tally.counts.received += 1;
+        tally.counts.received_bytes += arrival.payload.len() as u64;
+        tally.delay(arrival.at_ns.saturating_sub(stamp.sent_ns));
+        if stamp.stream == 0 && !std::mem::replace(&mut self.audio_seen, true) {
+            news(News::FirstAudio);
+        }
+        let slot = match self.slots.entry(arrival.ssrc) {
+            std::collections::hash_map::Entry::Occupied(slot) => slot.into_mut(),
+            std::collections::hash_map::Entry::Vacant(empty) => {
+                if let Some(showing) = showing(&stamp) {
+                    news(showing);
+                }
+                let slot = empty.insert(Slot::new(&stamp, &arrival));
+                if slot.frame(&stamp) && !std::mem::replace(&mut self.frame_seen, true) {
+                    news(News::FirstFrame);
+                }
+                return;
+            }
+        };
+        slot.sequence(arrival.sequence, tally);
+        if (slot.publisher, slot.stream) != (stamp.publisher, stamp.stream) {
+            slot.change(&stamp, &arrival, tally);
+            if let Some(showing) = showing(&stamp) {
+                news(showing);
+            }
+        } else {
+            slot.same(&stamp, &arrival, tally);
+        }
+        if slot.frame(&stamp) && !std::mem::replace(&mut self.frame_seen, true) {
+            news(News::FirstFrame);
+        }
+    }
+
+    /// Jitter of the streams that arrive, nanoseconds.
+    pub fn jitter(&self) -> impl Iterator<Item = f64> {
+        self.slots.values().map(|s| s.jitter)
+    }
+}
+
+fn showing(stamp: &Stamp) -> Option<News> {
+    let layer = usize::from(stamp.stream).checked_sub(1)?;
+    Some(News::Showing {
+        publisher: stamp.publisher,
+        layer,
+    })
+}
+
+impl Slot {
+    fn new(stamp: &Stamp, arrival: &Arrival<'_>) -> Self {
+        Self {
+            publisher: stamp.publisher,
+            stream: stamp.stream,
+            newest: stamp.sequence,
+            seen: 1,
+            newest_rtp: arrival.sequence,
+            last_arrival: arrival.at_ns,
+            last_sent: stamp.sent_ns,
+            jitter: 0.0,
+            open_key: None,
+        }
+    }
+
+    /// RTP sequence numbers, as a browser counts.
+    fn sequence(&mut self, number: u64, tally: &mut Tally) {
+        if number > self.newest_rtp {
+            tally.counts.sequence_gaps += (number - self.newest_rtp - 1) as i64;
+            self.newest_rtp = number;
+        } else {
+            tally.counts.sequence_gaps -= 1;
+        }
+    }
+
+    /// The slot carries something else now.
+    fn change(&mut self, stamp: &Stamp, arrival: &Arrival<'_>, tally: &mut Tally) {
+        let same_person = self.publisher == stamp.publisher;
+        if same_person {
+            tally.counts.layer_switches += 1;
+            let gap = arrival.at_ns.saturating_sub(self.last_arrival);
+            tally.counts.flowing_ns += gap;
+            if gap > FREEZE_NS {
+                tally.freeze(gap);
+            }
+        } else {
+            tally.counts.rebinds += 1;
+        }
+        let jitter = self.jitter;
+        let newest_rtp = self.newest_rtp;
+        *self = Self::new(stamp, arrival);
+        self.newest_rtp = newest_rtp;
+        self.jitter = jitter;
+    }
+
+    fn same(&mut self, stamp: &Stamp, arrival: &Arrival<'_>, tally: &mut Tally) {
+        let ahead = stamp.sequence.wrapping_sub(self.newest);
+        if ahead == 0 || ahead > u32::MAX / 2 {
+            let behind = self.newest.wrapping_sub(stamp.sequence);
+            let bit = if behind < WINDOW { 1_u128 << behind } else { 0 };
+            if bit == 0 {
+                // Too old to say whether it came before.
+                tally.counts.reordered += 1;
+            } else if self.seen & bit != 0 {
+                tally.counts.duplicates += 1;
+            } else {
+                self.seen |= bit;
+                tally.counts.lost -= 1;
+                tally.counts.reordered += 1;
+            }
+            return;
+        }
+        let gap = arrival.at_ns.saturating_sub(self.last_arrival);
+        let sent_gap = stamp.sent_ns.saturating_sub(self.last_sent);
+        let missing = ahead - 1;
+        let audio = stamp.stream == 0;
+        if missing > 0 {
+            self.open_key = None;
+            if !(audio && gap > AUDIO_PAUSE_NS) {
+                tally.counts.lost += i64::from(missing);
+            }
+        }
+        if !audio {
+            // The publisher itself may have rested: then the next packet comes as late as it was sent.
+            let rested = missing == 0 && sent_gap > FREEZE_NS;
+            if !rested {
+                tally.counts.flowing_ns += gap;
+                if gap > FREEZE_NS {
+                    tally.freeze(gap);
+                }
+            }
+        }
+        let drift = (gap as f64 - sent_gap as f64).abs();
+        if missing == 0 {
+            self.jitter += (drift - self.jitter) / 16.0;
+        }
+        self.seen = if ahead < WINDOW { self.seen << ahead | 1 } else { 1 };
+        self.newest = stamp.sequence;
+        self.last_arrival = arrival.at_ns;
+        self.last_sent = stamp.sent_ns;
+    }
+
+    /// Whether this packet completes a key frame.
+    fn frame(&mut self, stamp: &Stamp) -> bool {
+        if stamp.stream == 0 {
+            return false;
+        }
+        if stamp.flags & KEY_BEGIN != 0 {
+            self.open_key = Some(stamp.frame);
+        }
+        stamp.flags & (FRAME_END | KEY) == FRAME_END | KEY && self.open_key == Some(stamp.frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::stamp::STAMP_LEN;
+
+    const MS: u64 = 1_000_000;
+
+    struct Bench {
+        viewer: Viewer,
+        tally: Tally,
+        news: Vec<News>,
+        rtp: u64,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self {
+                viewer: Viewer::new(1, 2),
+                tally: Tally::new(),
+                news: Vec::new(),
+                rtp: 0,
+            }
+        }
+
+        /// A video packet of publisher 3: sent at `sent` ms, there 1 ms later (or at `at`).
+        fn video(&mut self, layer: u8, sequence: u32, sent: u64, at: Option<u64>) {
+            self.packet(
+                Stamp {
+                    run: 1,
+                    room: 2,
+                    publisher: 3,
+                    stream: layer + 1,
+                    flags: 0,
+                    frame: sequence,
+                    sequence,
+                    sent_ns: sent * MS,
+                },
+                at.unwrap_or(sent + 1) * MS,
+            );
+        }
+
+        fn packet(&mut self, stamp: Stamp, at_ns: u64) {
+            let mut payload = [0; STAMP_LEN];
+            stamp.write(&mut payload);
+            self.rtp += 1;
+            let arrival = Arrival {
+                ssrc: 9,
+                sequence: self.rtp,
+                payload: &payload,
+                at_ns,
+            };
+            let news = &mut self.news;
+            self.viewer.note(arrival, &mut self.tally, |n| news.push(n));
+        }
+    }
+
+    #[test]
+    fn loss_that_the_server_hides_by_renumbering_is_seen() {
+        let mut bench = Bench::new();
+        for sequence in (0..1_000).filter(|n| n % 100 != 50) {
+            bench.video(0, sequence, u64::from(sequence) * 10, None);
+        }
+        assert_eq!((bench.tally.counts.lost, bench.tally.counts.sequence_gaps), (10, 0));
+        assert_eq!(bench.tally.counts.freezes, 0);
+    }
+
+    #[test]
+    fn late_is_not_lost_and_twice_is_a_duplicate() {
+        let mut bench = Bench::new();
+        for sequence in [0, 1, 3, 2, 4, 4, 2] {
+            bench.video(0, sequence, u64::from(sequence) * 10, None);
+        }
+        let counts = &bench.tally.counts;
+        assert_eq!((counts.lost, counts.reordered, counts.duplicates), (0, 1, 2));
+    }
+
+    #[test]
+    fn a_gap_is_a_freeze_unless_the_publisher_rested() {
+        let mut bench = Bench::new();
+        bench.video(0, 0, 0, None);
+        bench.video(0, 1, 40, None);
+        bench.video(0, 2, 1_000, None);
+        assert_eq!(bench.tally.counts.freezes, 0, "nothing was sent for a second");
+        bench.video(0, 3, 1_040, Some(1_341));
+        assert_eq!(bench.tally.counts.freezes, 1, "held back by the server for 300 ms");
+        bench.video(0, 20, 1_700, None);
+        assert_eq!((bench.tally.counts.freezes, bench.tally.counts.lost), (2, 16));
+        bench.video(1, 500, 2_000, None);
+        assert_eq!(bench.tally.counts.freezes, 3, "a change of layer that took 299 ms");
+        assert_eq!(bench.tally.counts.layer_switches, 1);
+    }
+
+    #[test]
+    fn a_change_of_layer_or_person_loses_nothing() {
+        let mut bench = Bench::new();
+        bench.video(0, 10, 0, None);
+        bench.video(2, 700, 40, None);
+        bench.video(0, 90, 80, None);
+        assert_eq!((bench.tally.counts.lost, bench.tally.counts.layer_switches), (0, 2));
+        let shown: Vec<_> = bench
+            .news
+            .iter()
+            .filter(|n| matches!(n, News::Showing { .. }))
+            .collect();
+        assert_eq!(shown.len(), 3);
+    }
+
+    #[test]
+    fn a_stranger_is_counted_and_nothing_else() {
+        let mut bench = Bench::new();
+        let stranger = Stamp {
+            run: 1,
+            room: 4,
+            publisher: 3,
+            stream: 1,
+            flags: 0,
+            frame: 0,
+            sequence: 0,
+            sent_ns: 0,
+        };
+        bench.packet(stranger, 5);
+        assert_eq!((bench.tally.counts.wrong_room, bench.tally.counts.received), (1, 0));
+    }
+
+    #[test]
+    fn the_first_frame_is_a_whole_key_frame() {
+        let mut bench = Bench::new();
+        let mut packet = |sequence: u32, frame, flags| {
+            let stamp = Stamp {
+                run: 1,
+                room: 2,
+                publisher: 3,
+                stream: 1,
+                flags,
+                frame,
+                sequence,
+                sent_ns: 0,
+            };
+            bench.packet(stamp, 1);
+            bench.news.contains(&News::FirstFrame)
+        };
+        assert!(!packet(0, 1, FRAME_END), "not a key frame");
+        assert!(!packet(1, 2, KEY | KEY_BEGIN));
+        assert!(!packet(3, 2, KEY | FRAME_END), "its middle is missing");
+        assert!(!packet(4, 3, KEY | KEY_BEGIN));
+        assert!(packet(5, 3, KEY | FRAME_END));
+    }
+
+    #[test]
+    fn an_audio_stream_that_was_switched_off_and_on_lost_nothing() {
+        let mut bench = Bench::new();
+        for (sequence, at) in [(0, 0), (1, 20), (3, 60), (100, 2_000)] {
+            let stamp = Stamp {
+                run: 1,
+                room: 2,
+                publisher: 3,
+                stream: 0,
+                flags: 0,
+                frame: sequence,
+                sequence,
+                sent_ns: at * MS,
+            };
+            bench.packet(stamp, at * MS + 5);
+        }
+        assert_eq!(bench.tally.counts.lost, 1);
+    }
+}
