@@ -6,6 +6,7 @@ mod chats;
 mod guests;
 mod headers;
 mod health;
+mod members;
 mod problem;
 mod reach;
 mod rooms;
@@ -22,7 +23,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{any, delete, get, patch, post};
+use axum::routing::{any, delete, get, patch, post, put};
 
 pub use problem::Problem;
 pub use session::{DemoUser, ServerInfo};
@@ -52,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/calls/seen", post(calls::seen))
         .route("/calls/{call}", get(calls::one))
         .route("/calls/{call}/messages", get(chats::call_messages))
+        .route("/chats/{chat}/members/{user}", put(members::change))
         .route("/rooms", post(rooms::create))
         .route("/rooms/{name}", patch(rooms::change))
         .route("/rooms/{name}/enter", post(rooms::enter))

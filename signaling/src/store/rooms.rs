@@ -1,9 +1,10 @@
-//! Rooms, and the links by which guests come into them.
+//! Rooms, who runs them, and the links by which guests come into them.
 
 use uuid::Uuid;
 
 use super::chats::{insert_chat, insert_member, lock_chat};
 use super::db::{Row, Tx, args};
+use super::words::word;
 use super::{Store, StoreError};
 use crate::ids::{ChatId, UserId};
 use crate::protocol::{ChatRole, ChatType, User};
@@ -131,6 +132,28 @@ impl Store {
             "SELECT role FROM chat_participants WHERE chat_id = $1 AND user_id = $2 AND role IN ('owner', 'admin')";
         let row = self.db.fetch_optional(sql, args![chat.as_str(), user.as_str()]).await?;
         Ok(row.is_some())
+    }
+
+    /// Gives a member another role: its owner makes admins and unmakes them. `false` when it is not for this person to
+    /// give, or not for that one to have (a guest, the owner).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such chat or member.
+    pub async fn set_role(&self, chat: &ChatId, by: &UserId, user: &UserId, role: ChatRole) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let found = lock_chat(&mut tx, chat).await?.ok_or(StoreError::NotFound("chat"))?;
+        let now = found.members.get(user).ok_or(StoreError::NotFound("member"))?;
+        let owns = found.members.get(by) == Some(&ChatRole::Owner);
+        if !owns || *now == ChatRole::Owner || role == ChatRole::Owner || found.guests.contains(user) {
+            return Ok(false);
+        }
+        tx.execute(
+            "UPDATE chat_participants SET role = $3 WHERE chat_id = $1 AND user_id = $2",
+            args![chat.as_str(), user.as_str(), word(&role)?],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Makes a link for guests.

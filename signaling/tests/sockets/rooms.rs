@@ -377,3 +377,45 @@ async fn a_tab_that_goes_away_waits_no_longer() {
     maria.cut();
     assert_eq!(ivan.event("waiting_list").await["waiting"], json!([]));
 }
+
+#[tokio::test]
+async fn an_owner_makes_admins_who_moderate_and_nobody_else_does() {
+    let server = Server::start().await;
+    let (ivan, maria) = (server.token(&server.ivan), server.token(&server.maria));
+    let mut anna = server.tab(&server.anna, "anna-1").await;
+    let mut second = server.tab(&server.maria, "maria-1").await;
+    let created = anna
+        .done("start_call", json!({"chatId": server.group, "type": "audio"}))
+        .await;
+    let call = &created["callId"];
+    second.done("accept_call", json!({"callId": call})).await;
+    let mute = json!({"callId": call, "userId": server.anna, "source": "mic"});
+    assert_eq!(second.ask("mute", mute.clone()).await["err"]["code"], "FORBIDDEN");
+
+    let of = |user: &signaling::ids::UserId| format!("/api/v1/chats/{}/members/{user}", server.group);
+    let (marias, annas, ivans) = (of(&server.maria), of(&server.anna), of(&server.ivan));
+    for (token, path, role, status) in [
+        (&maria, &annas, "admin", 403),
+        (&ivan, &ivans, "member", 403),
+        (&ivan, &marias, "owner", 403),
+        (&ivan, &marias, "king", 400),
+    ] {
+        let refusal = refused(&server, "PUT", path, Some(token), json!({"role": role})).await;
+        assert_eq!(refusal.0, status, "{path} {role}");
+    }
+    let stranger = format!("/api/v1/chats/{}/members/nobody", server.group);
+    let refusal = refused(&server, "PUT", &stranger, Some(&ivan), json!({"role": "admin"})).await;
+    assert_eq!(refusal, (404, "NOT_FOUND".into()));
+
+    let chat = ok(&server, "PUT", &marias, Some(&ivan), json!({"role": "admin"})).await;
+    let roles = chat["members"].as_array().unwrap();
+    assert!(
+        roles
+            .iter()
+            .any(|m| m["id"] == json!(server.maria) && m["role"] == "admin"),
+        "{chat}"
+    );
+    second.event("chat_updated").await;
+    second.done("mute", mute).await;
+    assert_eq!(anna.event("muted").await["by"]["name"], "Мария");
+}
