@@ -167,6 +167,7 @@ fn binding(b: sfu::Binding) -> Binding {
             sfu::PauseReason::Muted => PauseReason::Muted,
             sfu::PauseReason::NotVisible => PauseReason::NotVisible,
             sfu::PauseReason::NoMedia => PauseReason::NoMedia,
+            sfu::PauseReason::Bandwidth => PauseReason::Bandwidth,
         }),
     }
 }

@@ -15,6 +15,8 @@ const PACE: f64 = 2.5;
 const BURST: Duration = Duration::from_millis(5);
 /// Sound and bursts may put the account so far below zero; more is forgotten, or video would never be sent again.
 const DEBT: Duration = Duration::from_millis(100);
+/// Headers, tag, UDP and IP around padding, bytes.
+const AROUND: u64 = 80;
 /// Packets that wait for one viewer. Video beyond that is dropped and counted; its gap asks for a retransmission or a key
 /// frame. At 2.5 Mbit/s this is two seconds.
 pub const MAX_WAITING: usize = 512;
@@ -125,8 +127,9 @@ impl<T> Pacer<T> {
         Some((class, item))
     }
 
-    /// Bytes of padding to send now for a probe, when no media is there to be its packet.
+    /// Bytes of padding to send now for a probe; at most 255, which is what one packet can say.
     pub fn padding(&mut self, now: Instant, probe: Option<&Probe>) -> Option<usize> {
+        const MOST: usize = 255;
         let Some(probe) = probe else {
             self.padding_at = None;
             return None;
@@ -137,8 +140,10 @@ impl<T> Pacer<T> {
         }
         // A late timer is made up for, but never by more than 10 ms of padding at once.
         let from = due.max(now.checked_sub(Duration::from_millis(10)).unwrap_or(now));
-        self.padding_at = Some(from + probe.rate.time_for(probe.packet as u64));
-        Some(probe.packet)
+        let bytes = probe.packet.min(MOST);
+        // What is around the padding counts too.
+        self.padding_at = Some(from + probe.rate.time_for(bytes as u64 + AROUND));
+        Some(bytes)
     }
 
     /// When [`Self::poll`] or [`Self::padding`] has something again.
@@ -232,13 +237,13 @@ mod tests {
         let mut pacer = Pacer::<()>::new(Bitrate::kbps(400), start);
         let probe = Probe {
             rate: Bitrate::kbps(800),
-            packet: 400,
-            left: 2_000,
+            packet: 220,
+            left: 1_320,
         };
         let times: Vec<u32> = (0..200)
             .filter(|n| pacer.padding(start + *n * MS / 10, Some(&probe)).is_some())
             .collect();
-        assert_eq!(times, [0, 40, 80, 120, 160]);
+        assert_eq!(times, [0, 30, 60, 90, 120, 150, 180]);
         assert_eq!(pacer.padding(start + 30 * MS, None), None);
         assert_eq!(pacer.next_deadline(false), None);
     }

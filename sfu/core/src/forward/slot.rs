@@ -28,6 +28,8 @@ pub struct SlotConfig {
     pub clock_rate: u32,
     /// Ids of mid, audio level, orientation and dependency descriptor.
     pub extensions: [Option<u8>; 4],
+    /// Id of the transport-wide sequence number, when its feedback was agreed.
+    pub transport_cc: Option<u8>,
 }
 
 /// How one source's numbers become the slot's, from one source switch to the next.
@@ -84,6 +86,7 @@ pub struct Outgoing {
     history: History,
     packets: u32,
     octets: u32,
+    number: Option<u16>,
 }
 
 impl Outgoing {
@@ -106,6 +109,7 @@ impl Outgoing {
             history: History::new(),
             packets: 0,
             octets: 0,
+            number: None,
         }
     }
 
@@ -253,6 +257,44 @@ impl Outgoing {
         Some((len, rtx))
     }
 
+    /// The transport-wide number of the packet that is written next. `true`: it will carry it.
+    pub(crate) fn number_next(&mut self, number: Option<u16>) -> bool {
+        self.number = number.filter(|_| self.config.transport_cc.is_some());
+        self.number.is_some()
+    }
+
+    /// Whether [`Self::write_padding`] has a stream to write into.
+    pub(crate) fn can_pad(&self) -> bool {
+        self.config.rtx_ssrc.is_some() && self.config.transport_cc.is_some()
+    }
+
+    /// Writes a packet of the retransmission stream that is all padding (RFC 3550 section 5.1), and returns its length and
+    /// index. One byte says how much it is, so 255 is the most.
+    pub(crate) fn write_padding(&mut self, out: &mut [u8], bytes: usize) -> Option<(usize, u64)> {
+        let rtx = self.next_rtx;
+        let header = OutHeader {
+            marker: false,
+            payload_type: self.config.codecs.iter().find_map(|(_, _, rtx)| *rtx)?,
+            sequence: rtx as u16,
+            timestamp: self.newest_timestamp.unwrap_or(self.base),
+            ssrc: self.config.rtx_ssrc?,
+            csrc: None,
+        };
+        let extensions = OutExtensions {
+            mid: self.config.extensions[0].map(|id| (id, self.config.mid.as_bytes())),
+            transport_cc: self.config.transport_cc.zip(self.number),
+            ..OutExtensions::default()
+        };
+        let at = write_header(out, &header, &extensions)?;
+        let count = bytes.clamp(1, 255) as u8;
+        let padding = out.get_mut(at..at + usize::from(count))?;
+        padding.fill(0);
+        *padding.last_mut()? = count;
+        out[0] |= 0x20;
+        self.next_rtx += 1;
+        Some((at + usize::from(count), rtx))
+    }
+
     fn codec(&self, codec: CodecKind) -> Option<(u8, Option<u8>)> {
         self.config
             .codecs
@@ -297,7 +339,7 @@ impl Outgoing {
             mid: mid.map(|id| (id, self.config.mid.as_bytes())),
             audio_level: level.zip(meta.audio_level),
             orientation: orientation.zip(meta.orientation),
-            transport_cc: None,
+            transport_cc: self.config.transport_cc.zip(self.number),
             dependency: dependency
                 .zip(descriptor.zip(number))
                 .map(|(id, (descriptor, number))| (id, descriptor, number)),

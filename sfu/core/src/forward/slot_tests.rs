@@ -17,6 +17,7 @@ fn slot() -> Outgoing {
         rtx_ssrc: Some(1_001),
         codecs: [(CodecKind::Vp8, 96, Some(97))].into(),
         clock_rate: 90_000,
+        transport_cc: None,
         extensions: [Some(4), None, None, None],
     };
     Outgoing::new(config, [0xffff_ffff, 7])

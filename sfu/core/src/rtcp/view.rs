@@ -1,5 +1,9 @@
 //! Reads a compound packet part by part. Whatever does not fit its own length ends the reading.
 
+use sfu_bwe::Bitrate;
+
+use super::feedback::Statuses;
+
 /// A reception report block (RFC 3550 section 6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportBlock {
@@ -55,7 +59,11 @@ pub enum Packet<'a> {
         /// The first one named.
         ssrc: u32,
     },
-    /// Anything else, TWCC and REMB included: nobody here uses it yet.
+    /// When packets arrived, by transport-wide number.
+    Feedback(Statuses<'a>),
+    /// The receiver's own estimate.
+    Remb(Bitrate),
+    /// Anything else: nobody here uses it.
     Other,
 }
 
@@ -186,6 +194,8 @@ impl<'a> Packets<'a> {
                     mask: 0,
                 },
             },
+            (205, 15) => Packet::Feedback(Statuses::parse(body.get(8..)?)?),
+            (206, 15) => Packet::Remb(super::feedback::remb(body.get(8..)?)?),
             (206, 1) => Packet::KeyFrameRequest { ssrc: u32_at(body, 4)? },
             (206, 4) => {
                 let (entry, rest) = body.get(8..)?.split_first_chunk::<8>()?;

@@ -28,7 +28,7 @@ pub struct OutExtensions<'a> {
     pub audio_level: Option<(u8, u8)>,
     /// CVO byte, as received.
     pub orientation: Option<(u8, u8)>,
-    /// Transport-wide sequence number. Nobody sets it before the congestion control exists.
+    /// Transport-wide sequence number.
     pub transport_cc: Option<(u8, u16)>,
     /// Dependency descriptor as received, and the frame number to write into it.
     pub dependency: Option<(u8, &'a [u8], u16)>,

@@ -87,7 +87,7 @@ fn negotiate(offered: &OfferedMedia, params: &AnswerParams<'_>, slots: &mut Slot
     let transport_cc = media.extensions.id(Extension::TransportCc).is_some();
     for codec in &mut media.codecs {
         codec.transport_cc &= transport_cc;
-        codec.remb = false; // transport-cc instead
+        codec.remb &= !codec.transport_cc; // one of the two
     }
     // Without these two extensions nobody could tell the layers apart.
     if media.extensions.id(Extension::Rid).is_some() && media.extensions.id(Extension::Mid).is_some() {

@@ -1,5 +1,6 @@
 //! What viewers are told about their slots.
 
+use super::downlink::Allowed;
 use super::{Event, Shard};
 use crate::types::{ParticipantId, Source};
 
@@ -27,6 +28,8 @@ pub enum PauseReason {
     NotVisible,
     /// No packets from the publisher.
     NoMedia,
+    /// There is no room for it on the viewer's path.
+    Bandwidth,
 }
 
 impl Shard {
@@ -43,8 +46,12 @@ impl Shard {
         let Some(member) = self.members.get(key as usize) else {
             return;
         };
+        let starved = |at: usize| {
+            let downlink = member.downlink.as_ref();
+            downlink.is_some_and(|downlink| downlink.allowed(at as u16) == Allowed::Nothing)
+        };
         let mut now = Vec::with_capacity(member.slots.len());
-        for slot in &member.slots {
+        for (at, slot) in member.slots.iter().enumerate() {
             let Some(bound) = slot.bound else { continue };
             let track = self
                 .members
@@ -57,6 +64,8 @@ impl Shard {
                 Some(PauseReason::NotVisible)
             } else if !live {
                 Some(PauseReason::NoMedia)
+            } else if bound.current.is_none() && starved(at) {
+                Some(PauseReason::Bandwidth)
             } else {
                 None
             };

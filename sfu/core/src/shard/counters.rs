@@ -35,13 +35,15 @@ pub enum Drop {
     FeedbackFlood,
     /// A key-frame request beyond what one slot may ask for.
     KeyFrameCap,
+    /// Too much waits for one viewer.
+    PacerFull,
     /// An event that nobody took.
     Event,
 }
 
 impl Drop {
     /// All reasons, in the order of their numbers, with their names in metrics.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::Nobody, "nobody"),
         (Self::Transport, "transport"),
         (Self::Malformed, "malformed"),
@@ -57,6 +59,7 @@ impl Drop {
         (Self::Flood, "flood"),
         (Self::FeedbackFlood, "feedback_flood"),
         (Self::KeyFrameCap, "key_frame_cap"),
+        (Self::PacerFull, "pacer_full"),
         (Self::Event, "event"),
     ];
 }
@@ -81,6 +84,8 @@ pub struct Counters {
     pub malformed_payloads: u64,
     /// Packets of layers that a viewer does not get.
     pub left_out: u64,
+    /// Packets of padding that probes took.
+    pub padding: u64,
     dropped: [u64; Drop::ALL.len()],
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::member::Viewer;
 use super::{Drop, Shard};
 use crate::rtcp::{Packet, Packets};
+use sfu_bwe::Estimator;
 
 /// Sequence numbers of one compound packet that are looked at; a client that asks for more gets a key frame instead.
 const MAX_NACKS: usize = 256;
@@ -50,6 +51,18 @@ impl Shard {
                     }
                     let (track, layer) = (usize::from(bound.track), usize::from(layer));
                     self.want_key_frame(now, bound.member, track, layer);
+                }
+                Packet::Feedback(mut statuses) => {
+                    if let Some(downlink) = self.members.get_mut(key as usize).and_then(|m| m.downlink.as_mut()) {
+                        downlink.estimator().feedback(now, &mut statuses);
+                        self.drive_downlink(now, key);
+                        self.reschedule(key);
+                    }
+                }
+                Packet::Remb(bitrate) => {
+                    if let Some(downlink) = self.members.get_mut(key as usize).and_then(|m| m.downlink.as_mut()) {
+                        downlink.estimator().remb(now, bitrate);
+                    }
                 }
                 Packet::Bye { .. } | Packet::Other => {}
             }

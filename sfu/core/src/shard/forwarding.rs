@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::downlink::{Downlink, Waiting};
 use super::member::Viewer;
 use super::{Counters, Drop, Shard};
 use crate::forward::{Admission, Arena, GROWTH, Meta, Outgoing, PacketKey, Route, ShardClock, Slab};
@@ -30,7 +31,7 @@ impl Shard {
         let viewers = std::mem::take(&mut member.tracks[track].layers[layer].viewers);
         let mut needs_key_frame = false;
         for viewer in &viewers {
-            needs_key_frame |= self.send(now, *viewer, packet, csrc);
+            needs_key_frame |= self.send(now, *viewer, packet, (key, track as u8, layer as u8), csrc);
         }
         if let Some(member) = self.members.get_mut(key as usize) {
             member.tracks[track].layers[layer].viewers = viewers;
@@ -78,15 +79,29 @@ impl Shard {
                 continue;
             };
             for viewer in viewers {
-                self.send(now, *viewer, packet, csrc);
+                self.send(now, *viewer, packet, (key, track as u8, layer as u8), csrc);
             }
         }
     }
 
+    /// Sends one packet of a layer to one slot, when it is its turn. The result is that of [`Self::send_now`].
+    fn send(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, from: (u32, u8, u8), csrc: u32) -> bool {
+        let item = Waiting {
+            slot: viewer.slot,
+            packet,
+            from,
+            csrc,
+            again: None,
+        };
+        !self.hold(now, viewer.member, item) && self.send_now(now, viewer, packet, csrc)
+    }
+
     /// Rewrites, seals and queues one packet for one slot. `true`: the layer that its viewer should get cannot be entered
     /// without a key frame.
-    fn send(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, csrc: u32) -> bool {
-        let Some(out) = self.way_out(viewer) else { return false };
+    pub(super) fn send_now(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, csrc: u32) -> bool {
+        let Some(out) = self.way_out(now, viewer) else {
+            return false;
+        };
         let Some((bytes, meta)) = out.packets.get(packet) else {
             return false;
         };
@@ -187,11 +202,11 @@ impl Shard {
 
     /// Answers one NACKed sequence number of a slot, if it may.
     pub(super) fn retransmit(&mut self, now: Instant, viewer: Viewer, sequence: u16) {
-        let Some(out) = self.way_out(viewer) else { return };
+        let Some(out) = self.way_out(now, viewer) else { return };
         let answer = out
             .slot
             .nacked(sequence, out.packets, out.clock.millis(now), out.round_trip);
-        let Some((answer, (bytes, meta))) = answer.and_then(|a| Some((a, out.packets.get(a.key)?))) else {
+        let Some((answer, (bytes, _))) = answer.and_then(|a| Some((a, out.packets.get(a.key)?))) else {
             return;
         };
         if *out.retransmission_budget < bytes.len() {
@@ -199,20 +214,44 @@ impl Shard {
             return;
         }
         *out.retransmission_budget -= bytes.len();
+        let Some(bound) = self.slot_mut(viewer).and_then(|slot| slot.bound) else {
+            return;
+        };
+        let Some(layer) = bound.current else { return };
+        let item = Waiting {
+            slot: viewer.slot,
+            packet: answer.key,
+            from: (bound.member, bound.track, layer),
+            csrc: 0,
+            again: Some(answer.index),
+        };
+        if !self.hold(now, viewer.member, item) {
+            self.send_again(now, viewer, answer.key, answer.index);
+        }
+    }
+
+    /// Sends a kept packet again, under the slot's number `index`.
+    pub(super) fn send_again(&mut self, now: Instant, viewer: Viewer, packet: PacketKey, index: u64) {
+        let Some(out) = self.way_out(now, viewer) else { return };
+        let Some((bytes, meta)) = out.packets.get(packet) else {
+            return;
+        };
         let sent = out.emit(bytes.len(), Drop::UnknownCodec, |slot, room| {
-            slot.write_rtx(room, bytes, meta, answer.index)
+            slot.write_rtx(room, bytes, meta, index)
         });
         self.counters.retransmitted += u64::from(sent);
     }
 
     /// What it takes to send to a slot; `None` when its participant cannot be sent to.
-    fn way_out(&mut self, viewer: Viewer) -> Option<WayOut<'_>> {
+    fn way_out(&mut self, now: Instant, viewer: Viewer) -> Option<WayOut<'_>> {
         let member = self.members.get_mut(viewer.member as usize)?;
         let path = member.transport.path().filter(|_| member.connected && !member.lost)?;
         Some(WayOut {
             slot: &mut member.slots.get_mut(usize::from(viewer.slot))?.out,
             path,
             route: &mut member.route,
+            downlink: member.downlink.as_mut(),
+            now,
             transport: &mut member.transport,
             round_trip: member.round_trip,
             retransmission_budget: &mut member.retransmission_budget,
@@ -229,6 +268,8 @@ struct WayOut<'a> {
     slot: &'a mut Outgoing,
     path: Path,
     route: &'a mut Route,
+    downlink: Option<&'a mut Downlink>,
+    now: Instant,
     transport: &'a mut Transport,
     round_trip: Duration,
     retransmission_budget: &'a mut usize,
@@ -251,6 +292,8 @@ impl WayOut<'_> {
             self.counters.drop(Drop::ArenaFull);
             return false;
         };
+        let number = self.downlink.as_deref().and_then(Downlink::number);
+        let numbered = self.slot.number_next(number);
         let Some((len, index)) = write(self.slot, room) else {
             self.counters.drop(unfit);
             return false;
@@ -258,6 +301,9 @@ impl WayOut<'_> {
         match self.transport.seal_rtp(room, len, index) {
             Ok(sealed) => {
                 self.arena.commit(self.route, self.path, sealed);
+                if let Some(downlink) = self.downlink.filter(|_| numbered) {
+                    downlink.sent(self.now, sealed);
+                }
                 true
             }
             Err(_) => {

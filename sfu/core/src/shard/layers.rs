@@ -5,6 +5,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::member::{Slot, Track};
+use crate::allocate::Rung;
 use crate::room::LayerView;
 use crate::rtp::{MAX_LAYERS, Target};
 
@@ -62,6 +63,36 @@ impl Track {
             (None, Some(stream)) => self.flat(stream, 0).max(bound.ideal.min(self.flat(stream, MAX_LAYERS))),
             (None, None) => bound.ideal,
         }
+    }
+
+    /// The qualities that come, up to the layer that suits, the cheapest first: each layer with fewer frames where it can
+    /// shed them, then with all.
+    pub(super) fn rungs(&self, now: Instant, ideal: u8) -> SmallVec<[Rung; 4]> {
+        let views = self.layer_views(now);
+        let ideal = usize::from(ideal);
+        let mut rungs = SmallVec::new();
+        for (at, view) in views.iter().enumerate() {
+            // Above what suits only when nothing below comes.
+            if !view.live || (at > ideal && !rungs.is_empty()) {
+                continue;
+            }
+            let (stream, target) = self.place(at, 0);
+            let Some(layer) = self.layers.get(usize::from(stream)) else {
+                continue;
+            };
+            let mut rung = |temporal| {
+                rungs.push(Rung {
+                    layer: at as u8,
+                    temporal,
+                    bitrate: layer.rates.up_to(target.spatial, temporal, now),
+                });
+            };
+            if let Some(fewer) = layer.rates.highest_temporal().checked_sub(1) {
+                rung(fewer);
+            }
+            rung(MAX_LAYERS - 1);
+        }
+        rungs
     }
 
     /// Whether its layers are spatial layers of one stream, which build on each other.

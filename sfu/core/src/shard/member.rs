@@ -7,9 +7,10 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::bindings::Binding;
+use super::downlink::Downlink;
 use crate::audio::Level;
 use crate::budget::Budget;
-use crate::forward::{Outgoing, Receiver, Route, Shape};
+use crate::forward::{Outgoing, Rates, Receiver, Route, Shape};
 use crate::room::{Intent, SlotPolicy};
 use crate::rtcp::Arrivals;
 use crate::sdp::{Codec, CodecKind, ExtensionIds};
@@ -61,6 +62,8 @@ pub(super) struct Member {
     pub told: Vec<Binding>,
     pub bindings_dirty: bool,
     pub round_trip: Duration,
+    /// What may go to them, when their client says what arrives.
+    pub downlink: Option<Downlink>,
     /// Bytes of retransmission that may still be sent before the next report.
     pub retransmission_budget: usize,
     /// Arrivals for transport-wide feedback, when that was agreed, and when the next one is due.
@@ -125,6 +128,8 @@ pub(super) struct Layer {
     /// When its stream last began anew.
     pub began: Option<Instant>,
     pub shape: Shape,
+    /// What it takes.
+    pub rates: Rates,
     pub live: bool,
     /// Slots that carry it.
     pub viewers: Vec<Viewer>,
@@ -186,6 +191,7 @@ impl Track {
             receiver: Receiver::new(rate, nack, ring),
             began: None,
             shape: Shape::default(),
+            rates: Rates::default(),
             live: false,
             viewers: Vec::new(),
             waiting: Vec::new(),

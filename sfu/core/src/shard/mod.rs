@@ -12,6 +12,7 @@
 
 mod bindings;
 mod counters;
+mod downlink;
 mod dynacast;
 mod feedback;
 mod forwarding;

@@ -137,6 +137,7 @@ impl Shard {
             told: Vec::new(),
             bindings_dirty: false,
             round_trip: Duration::from_millis(100),
+            downlink: None,
             retransmission_budget: 0,
             arrivals: None,
             arrivals_at: None,

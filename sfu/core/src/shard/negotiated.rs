@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Shard;
+use super::downlink::Downlink;
 use super::member::{Slot, Stream, Track};
 use crate::forward::{Outgoing, SlotConfig};
 use crate::rtcp::Arrivals;
@@ -127,7 +128,15 @@ impl Shard {
                             id(Extension::VideoOrientation),
                             id(Extension::DependencyDescriptor),
                         ],
+                        transport_cc: id(Extension::TransportCc)
+                            .filter(|_| media.codecs.iter().any(|codec| codec.transport_cc)),
                     };
+                    let remb = media.codecs.iter().any(|codec| codec.remb);
+                    if config.transport_cc.is_some() || remb {
+                        let numbered = config.transport_cc.is_some();
+                        let downlink = member.downlink.get_or_insert_with(|| Downlink::new(now));
+                        downlink.numbered |= numbered;
+                    }
                     let seed = [random.u32(), random.u32()];
                     member
                         .slots

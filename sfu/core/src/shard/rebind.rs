@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use super::Shard;
+use super::downlink::Allowed;
 use super::member::{Bound, Viewer};
 use crate::room::{Assigned, Candidate, SlotView, assign, choose_layer};
+use crate::rtp::MAX_LAYERS;
 
 impl Shard {
     /// Fills one viewer's slots.
@@ -69,6 +71,11 @@ impl Shard {
         let Some(publisher_key) = self.by_id.get(&wanted.participant).copied() else {
             return;
         };
+        let downlink = self
+            .members
+            .get(key as usize)
+            .and_then(|member| member.downlink.as_ref());
+        let allowed = downlink.map_or(Allowed::All, |downlink| downlink.allowed(slot));
         let Some(publisher) = self.members.get_mut(publisher_key as usize) else {
             return;
         };
@@ -78,7 +85,13 @@ impl Shard {
         let track = &mut publisher.tracks[track_at];
         let (ideal, best) = choose_layer(&track.layer_views(now), wanted.height);
         // With nothing live yet, wait for the ideal layer.
-        let (stream, layers) = track.place(best.unwrap_or(ideal), wanted.fps);
+        let best = best.unwrap_or(ideal);
+        let (at, most) = match allowed {
+            Allowed::Layer(layer, temporal) => (best.min(usize::from(layer)), temporal),
+            Allowed::All | Allowed::Nothing => (best, MAX_LAYERS),
+        };
+        let (stream, mut layers) = track.place(at, wanted.fps);
+        layers.temporal = layers.temporal.min(most);
         let audio = wanted.source.is_audio();
         let Some(state) = self.slot_mut(viewer) else { return };
         state.out.want(layers);
@@ -97,7 +110,7 @@ impl Shard {
         bound.height = wanted.height;
         bound.ideal = ideal as u8;
         let before = *bound;
-        let target = (wanted.height != 0).then_some(stream);
+        let target = (wanted.height != 0 && allowed != Allowed::Nothing).then_some(stream);
         if fresh || told {
             self.bindings_changed(key);
         }

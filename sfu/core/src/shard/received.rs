@@ -80,6 +80,8 @@ impl Shard {
         }
         let grown = !track.source.is_audio() && layer.shape.note(&meta.frame, now);
         let timestamp = header.timestamp;
+        let length = usize::from(header.payload_end);
+        layer.rates.note(meta.frame.spatial, meta.frame.temporal, length, now);
         let Some(packet) = packets.keep(buffer, meta) else {
             counters.drop(Drop::SlabFull);
             return;

@@ -86,6 +86,7 @@ impl Shard {
             self.drain_transport(now, key);
         }
         self.send_due_feedback(now, key);
+        self.drive_downlink(now, key);
         self.reschedule(key);
     }
 
@@ -100,10 +101,13 @@ impl Shard {
                 .into_iter()
                 .flatten()
         });
+        let downlink = member.downlink.as_ref().filter(|_| member.connected);
+        let downlink = downlink.and_then(|downlink| downlink.next_deadline());
         let next = feedback
             .chain(member.transport.next_deadline())
             .chain(member.report_at)
             .chain(member.arrivals_at)
+            .chain(downlink)
             .min();
         if let Some(at) = next {
             self.schedule(key, at);
