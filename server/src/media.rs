@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sfu::Handle;
 use signaling::ids::{CallId, UserId};
 use signaling::media::{IceCredentials, MediaError, MediaEvent, MediaOfferRequest, MediaPlane, MediaSeat, SlotPolicy};
-use signaling::protocol::{Binding, Intent, MediaSource, PauseReason, VideoCodec};
+use signaling::protocol::{Binding, Intent, MediaSource, PauseReason, QualityReason, VideoCodec};
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
@@ -151,7 +151,20 @@ fn translated(event: sfu::MediaEvent) -> MediaEvent {
             let codec = codec.and_then(from_codec);
             MediaEvent::Layers(inside(seat), from_source(source), active, codec)
         }
+        sfu::MediaEvent::Quality(seat, score, reason) => {
+            MediaEvent::Quality(inside(seat), score, reason.map(quality_reason))
+        }
         sfu::MediaEvent::RoomFailed(room) => MediaEvent::RoomFailed(CallId(room)),
+    }
+}
+
+fn quality_reason(reason: sfu::QualityReason) -> QualityReason {
+    match reason {
+        sfu::QualityReason::Lost => QualityReason::Lost,
+        sfu::QualityReason::Loss => QualityReason::Loss,
+        sfu::QualityReason::Delay => QualityReason::Delay,
+        sfu::QualityReason::Bandwidth => QualityReason::Bandwidth,
+        sfu::QualityReason::Cpu => QualityReason::Cpu,
     }
 }
 

@@ -201,6 +201,7 @@ impl Worker {
                 active,
                 codec,
             } => MediaEvent::Layers(seat(participant)?, source, active, codec),
+            Event::Quality(id, score, reason) => MediaEvent::Quality(seat(id)?, score.get(), reason),
             Event::RoomFailed(room) => MediaEvent::RoomFailed(self.names.room_name(room)?.to_owned()),
         })
     }

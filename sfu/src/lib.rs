@@ -23,6 +23,7 @@ pub use config::{MediaConfig, StartError};
 pub use delays::{DELAY_BOUNDS, Delays};
 pub use handle::{Handle, start};
 pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
+pub use sfu_core::quality::Reason as QualityReason;
 pub use sfu_core::sdp::{CodecKind, CodecPolicy};
 pub use sfu_core::shard::{Counters, Drop, PauseReason};
 pub use sfu_core::transport::IceCredentials;

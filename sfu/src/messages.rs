@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sfu_core::quality::Reason as QualityReason;
 use sfu_core::sdp::CodecKind;
 use sfu_core::shard::{Counters, PauseReason};
 use sfu_core::transport::IceCredentials;
@@ -116,6 +117,8 @@ pub enum MediaEvent {
     Speakers(String, Vec<String>),
     /// What a publisher should send of a source: by layer, smallest first, whether somebody watches it, and the codec.
     Layers(Seat, Source, Vec<bool>, Option<CodecKind>),
+    /// How good the connection to a participant is, 4 good to 1 bad, and why it is not better. Only when it changed.
+    Quality(Seat, u8, Option<QualityReason>),
     /// A defect ended the room; its participants have no transport any more.
     RoomFailed(String),
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::ids::{CallId, UserId};
-use crate::protocol::{Binding, Intent, MediaSource, VideoCodec};
+use crate::protocol::{Binding, Intent, MediaSource, QualityReason, VideoCodec};
 
 /// A participant's place in the media plane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +98,8 @@ pub enum MediaEvent {
     Speakers(CallId, Vec<UserId>),
     /// What this publisher should send of a source: which layers somebody watches, and the codec.
     Layers(MediaSeat, MediaSource, Vec<bool>, Option<VideoCodec>),
+    /// How good the connection to this participant is, 4 good to 1 bad, and why it is not better.
+    Quality(MediaSeat, u8, Option<QualityReason>),
     /// The room ended by itself (a defect in it was contained); its participants have no transport any more.
     RoomFailed(CallId),
 }

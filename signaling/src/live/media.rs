@@ -9,7 +9,7 @@ use super::unrecorded::{Seen, media_link, until_recorded};
 use crate::app::App;
 use crate::ids::DeviceId;
 use crate::media::{MediaEvent, MediaSeat};
-use crate::protocol::{Bindings, Layers, RealtimeBody, Speakers};
+use crate::protocol::{Bindings, Layers, Quality, RealtimeBody, Speakers};
 use crate::ws::Realtime;
 
 /// Reads events until the media plane ends.
@@ -62,6 +62,14 @@ fn handle(app: &Arc<App>, event: MediaEvent) {
                 users,
             });
             seats::to_call(app, &call, None, body);
+        }
+        MediaEvent::Quality(seat, score, reason) => {
+            let body = RealtimeBody::Quality(Quality {
+                call_id: seat.room.clone(),
+                score,
+                reason,
+            });
+            to_seat(app, &seat, Realtime::new(&body), |_, _| {});
         }
         MediaEvent::RoomFailed(call) => {
             let app = app.clone();

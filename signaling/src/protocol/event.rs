@@ -6,7 +6,7 @@ use ts_rs::TS;
 use super::{
     Bindings, CallActor, CallAlone, CallCreated, CallDevice, CallEnded, CallLocked, CallMissed, CallPerson,
     CallRejected, CallUpdated, CallsSeen, Chat, IncomingCall, Layers, MediaAnswer, Message, Muted, ParticipantJoined,
-    ParticipantLeft, ReactionShown, Roster, Speakers, UserPresence, WaitingList, WaitingStatus,
+    ParticipantLeft, Quality, ReactionShown, Roster, Speakers, UserPresence, WaitingList, WaitingStatus,
 };
 
 /// Durable events (`ev`): kept in the user's outbox and replayed on resume.
@@ -67,6 +67,8 @@ pub enum RealtimeBody {
     Speakers(Speakers),
     /// Publishers: which layers somebody watches, and the codec to send.
     Layers(Layers),
+    /// How good your own connection is; sent when it changes, at most every two seconds.
+    Quality(Quality),
     /// Presence of people who share a chat.
     Presence(UserPresence),
     /// Muted by a moderator.

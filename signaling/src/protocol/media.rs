@@ -72,6 +72,34 @@ pub enum PauseReason {
     NoMedia,
 }
 
+/// Fields of `quality`: the connection from the server to this participant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Quality {
+    /// Which call.
+    pub call_id: CallId,
+    /// 4 good, 3 fair, 2 poor, 1 bad.
+    pub score: u8,
+    /// The first reason why it is not better; none when it is good.
+    pub reason: Option<QualityReason>,
+}
+
+/// Why a connection is not as good as it could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum QualityReason {
+    /// Nothing was heard of it for a while.
+    Lost,
+    /// Packets are lost.
+    Loss,
+    /// Packets take long, or queue.
+    Delay,
+    /// Not everything that is wanted fits.
+    Bandwidth,
+    /// The sender's own machine cannot keep up.
+    Cpu,
+}
+
 /// Fields of `layers`: what a publisher should send of a source. Layers are simulcast streams, or the spatial layers of one
 /// stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

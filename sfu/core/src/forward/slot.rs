@@ -263,9 +263,10 @@ impl Outgoing {
         self.number.is_some()
     }
 
-    /// Whether [`Self::write_padding`] has a stream to write into.
+    /// Whether [`Self::write_padding`] has a stream to write into. Not before the slot has sent something: a receiver that sees
+    /// its first packet asks for a key frame.
     pub(crate) fn can_pad(&self) -> bool {
-        self.config.rtx_ssrc.is_some() && self.config.transport_cc.is_some()
+        self.packets > 0 && self.config.rtx_ssrc.is_some() && self.config.transport_cc.is_some()
     }
 
     /// Writes a packet of the retransmission stream that is all padding (RFC 3550 section 5.1), and returns its length and

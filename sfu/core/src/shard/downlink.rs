@@ -13,10 +13,11 @@ use sfu_bwe::{Bitrate, Config, Estimator, SendSide, Sent};
 use smallvec::SmallVec;
 
 use super::member::{Bound, Viewer};
-use super::{Drop, Shard};
+use super::{Drop, Event, Shard};
 use crate::allocate::{Budget, Recent, Rung, Snapshot, StreamView, allocate};
 use crate::forward::PacketKey;
 use crate::pacer::{Class, Pacer, Pass};
+use crate::quality::{Facts, Reason, Score, score};
 use crate::rtp::MAX_LAYERS;
 use crate::transport::MAX_SEAL_OVERHEAD;
 
@@ -31,6 +32,10 @@ const START: Bitrate = Bitrate::kbps(1_000);
 const LEAST: Bitrate = Bitrate::kbps(50);
 /// A hundred small pictures, a large one and a shared screen.
 const MOST: Bitrate = Bitrate::kbps(30_000);
+/// The connection is scored, and a change told, at most this often.
+const SCORE_INTERVAL: Duration = Duration::from_secs(2);
+/// What one source of sound may keep from video: Opus at its highest common rate, doubled by RED.
+const VOICE: Bitrate = Bitrate::kbps(300);
 /// Timers of one viewer are at least so far apart.
 const GRAIN: Duration = Duration::from_millis(1);
 /// IP and UDP around a sealed packet.
@@ -76,6 +81,8 @@ pub(super) struct Downlink {
     limits: SmallVec<[(u16, Allowed); 16]>,
     used: Bitrate,
     wanted: Bitrate,
+    /// When the connection was scored, and what was told.
+    scored: (Option<Instant>, (Score, Option<Reason>)),
 }
 
 impl Downlink {
@@ -85,8 +92,11 @@ impl Downlink {
             least: LEAST,
             most: MOST,
         };
+        let mut estimator = SendSide::new(config, now);
+        // What is wanted is known when the first feedback has come; nothing is probed for before.
+        estimator.demand(Bitrate::ZERO);
         Self {
-            estimator: SendSide::new(config, now),
+            estimator,
             numbered: false,
             number: 0,
             not_before: now,
@@ -97,7 +107,18 @@ impl Downlink {
             limits: SmallVec::new(),
             used: Bitrate::ZERO,
             wanted: Bitrate::ZERO,
+            scored: (None, (Score::GOOD, None)),
         }
+    }
+
+    /// The viewer is back after having been away: whatever was known of the path is void.
+    pub(super) fn restart(&mut self, now: Instant) {
+        *self = Self {
+            numbered: self.numbered,
+            number: self.number,
+            scored: self.scored,
+            ..Self::new(now)
+        };
     }
 
     /// The number of the packet that leaves next.
@@ -123,9 +144,9 @@ impl Downlink {
     }
 
     /// What the score of the connection is made of.
-    pub(super) fn facts(&self) -> crate::quality::Facts {
+    fn facts(&self) -> Facts {
         let estimate = self.estimator.estimate();
-        crate::quality::Facts {
+        Facts {
             loss: estimate.loss,
             round_trip: if estimate.known {
                 estimate.round_trip
@@ -140,8 +161,26 @@ impl Downlink {
                 .iter()
                 .filter(|(_, allowed)| *allowed == Allowed::Nothing)
                 .count(),
-            ..Default::default()
+            ..Facts::default()
         }
+    }
+
+    /// The score, when it is another one than was told.
+    fn score(&mut self, now: Instant) -> Option<(Score, Option<Reason>)> {
+        let early = self
+            .scored
+            .0
+            .is_some_and(|at| now.saturating_duration_since(at) < SCORE_INTERVAL);
+        if early || self.known_since.is_none() {
+            return None;
+        }
+        let found = score(&self.facts());
+        self.scored.0 = Some(now);
+        if found == self.scored.1 {
+            return None;
+        }
+        self.scored.1 = found;
+        Some(found)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -191,7 +230,10 @@ impl Shard {
             None if slot.kind.is_audio() => Class::Audio,
             None => Class::Video,
         };
-        match downlink.pacer.offer(now, class, bytes.len() + DATAGRAM, item) {
+        match downlink
+            .pacer
+            .offer(now, class, item.slot, bytes.len() + DATAGRAM, item)
+        {
             Pass::Now => false,
             Pass::Later => {
                 if let Some(at) = downlink.next_deadline() {
@@ -212,12 +254,17 @@ impl Shard {
         downlink.not_before = now + GRAIN;
         downlink.estimator.handle_timeout(now);
         let budget = downlink.due(now);
+        let scored = downlink.score(now);
         while let Some((_, item)) = self.downlink(key).and_then(|downlink| downlink.pacer.poll(now)) {
             self.release(now, key, item);
         }
         self.pad(now, key);
         if let Some(budget) = budget {
             self.allot(now, key, budget);
+        }
+        if let (Some((score, reason)), Some(member)) = (scored, self.members.get(key as usize)) {
+            let id = member.id;
+            self.event(Event::Quality(id, score, reason));
         }
     }
 
@@ -341,7 +388,7 @@ impl Shard {
             if bound.source.is_audio() {
                 let rates = track.layers.first().map(|layer| &layer.rates);
                 let rate = rates.map_or(Bitrate::ZERO, |rates| rates.up_to(MAX_LAYERS, MAX_LAYERS, now));
-                snapshot.first = snapshot.first.plus(rate);
+                snapshot.first = snapshot.first.plus(rate.min(VOICE));
                 continue;
             }
             let rungs = track.rungs(now, bound.ideal);

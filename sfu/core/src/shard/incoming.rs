@@ -112,6 +112,11 @@ impl Shard {
                 }
                 TransportEvent::Recovered => {
                     member.lost = false;
+                    if let Some(downlink) = &mut member.downlink {
+                        downlink.restart(now);
+                    }
+                    let room = member.room;
+                    self.mark_room(room);
                     self.event(Event::Recovered(id));
                     self.reschedule(key);
                     self.refresh_after_restart(now, key);

@@ -39,6 +39,7 @@ pub use counters::{Counters, Drop};
 pub use negotiate::{OfferError, OfferRequest};
 
 use crate::forward::{Arena, ShardClock, Slab};
+use crate::quality::{Reason, Score};
 use crate::sdp::{CodecKind, CodecPolicy};
 use crate::transport::Identity;
 use crate::types::{ParticipantId, Path, Random, RoomId, Source};
@@ -94,6 +95,8 @@ pub enum Event {
         /// The room's codec, among those that this publisher has negotiated.
         codec: Option<CodecKind>,
     },
+    /// How good the connection to this participant is now, and the first reason why it is not better. Only when it changed.
+    Quality(ParticipantId, Score, Option<Reason>),
     /// A defect ended the room; all of its transports are gone.
     RoomFailed(RoomId),
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use link_model::Link;
 use sfu_core::forward::PacketBuffer;
 use sfu_core::room::{Intent, SlotPolicy};
 use sfu_core::sdp::CodecPolicy;
@@ -69,12 +70,20 @@ pub struct World {
     /// Loses a datagram to the server.
     pub lose_up: Lossy,
     pub down: Vec<(usize, Vec<u8>)>,
+    /// Links from the server; a client without one is reached at once.
+    pub links: BTreeMap<usize, Link>,
+    /// What is on its way: by arrival.
+    in_air: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
+    start: Instant,
+    /// Waits at the bottleneck of each datagram over a link: when, client, how long.
+    pub waits: Vec<(Duration, usize, Duration)>,
     /// A counter that is read before and after each datagram that the shard handles.
     pub probe: fn() -> usize,
     /// What it rose by for each media packet.
     pub costs: Vec<usize>,
     tick: u64,
     addresses: u16,
+    sent: u64,
     buffer: PacketBuffer,
 }
 
@@ -102,10 +111,15 @@ impl World {
             lose_down: Box::new(|_, _| false),
             lose_up: Box::new(|_, _| false),
             down: Vec::new(),
+            links: BTreeMap::new(),
+            in_air: BTreeMap::new(),
+            start: now,
+            waits: Vec::new(),
             probe: || 0,
             costs: Vec::new(),
             tick: 0,
             addresses: 0,
+            sent: 0,
             buffer: PacketBuffer::default(),
         }
     }
@@ -334,6 +348,20 @@ impl World {
             if (self.lose_down)(at, &datagram) {
                 continue;
             }
+            let mut arrival = self.now;
+            if let Some(link) = self.links.get_mut(&at) {
+                let passage = link.send(self.now - self.start, datagram.len() + 28);
+                self.waits.push((self.now - self.start, at, passage.queued));
+                let Some(through) = passage.arrival else { continue };
+                arrival = self.start + through;
+            }
+            self.in_air.insert((arrival, self.sent), (at, datagram));
+            self.sent += 1;
+        }
+        while let Some(entry) = self.in_air.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let (at, datagram) = entry.remove();
             let client = &mut self.clients[at];
             let receive = Receive::new(Protocol::Udp, server(), client.address, &datagram).unwrap();
             client.rtc.handle_input(Input::Receive(self.now, receive)).unwrap();
@@ -350,6 +378,11 @@ impl World {
                 && (packet.header.payload_type == opus) == audio
         };
         self.clients[client].received.iter().filter(of).collect()
+    }
+
+    /// Simulated time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
     }
 
     /// The newest bindings told to a participant.

@@ -736,6 +736,19 @@ export type PauseReason = "muted" | "notVisible" | "bandwidth" | "noMedia";
 /** Whether a person can be reached now. */
 export type Presence = "online" | "in_call" | "offline";
 
+/** Fields of `quality`: the connection from the server to this participant. */
+export type Quality = {
+  /** Which call. */
+  callId: CallId;
+  /** 4 good, 3 fair, 2 poor, 1 bad. */
+  score: number;
+  /** The first reason why it is not better; none when it is good. */
+  reason: QualityReason | null;
+};
+
+/** Why a connection is not as good as it could be. */
+export type QualityReason = "lost" | "loss" | "delay" | "bandwidth" | "cpu";
+
 /** Fields of `reaction`. */
 export type Reaction = {
   /** Which call. */
@@ -775,6 +788,7 @@ export type RealtimeBody = { "op": "media_answer", "d": MediaAnswer }
   | { "op": "call_updated", "d": CallUpdated }
   | { "op": "speakers", "d": Speakers }
   | { "op": "layers", "d": Layers }
+  | { "op": "quality", "d": Quality }
   | { "op": "presence", "d": UserPresence }
   | { "op": "muted", "d": Muted }
   | { "op": "call_locked", "d": CallLocked }
