@@ -145,3 +145,7 @@ impl Filter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

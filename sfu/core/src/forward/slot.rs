@@ -371,6 +371,12 @@ impl Outgoing {
         Some(at + payload.len())
     }
 
+    /// For the fuzzer: the number of the next packet.
+    #[cfg(feature = "fuzzing")]
+    pub fn next_sequence(&self) -> u16 {
+        self.next as u16
+    }
+
     /// Packets and payload bytes sent, for sender reports.
     pub fn sent(&self) -> (u32, u32) {
         (self.packets, self.octets)

@@ -151,3 +151,89 @@ fn a_nack_is_answered_once_a_round_trip_with_the_original_number_in_front() {
         "gone from the cache"
     );
 }
+
+/// VP8 in two temporal layers: what a viewer of half the frames gets has no hole in numbers or picture ids, and a packet that
+/// was lost on the way to us keeps its place among them.
+#[test]
+fn half_the_frames_are_a_whole_stream() {
+    let now = Instant::now();
+    let mut slab = Slab::default();
+    let mut slot = slot();
+    slot.want(Target {
+        spatial: 3,
+        temporal: 0,
+    });
+    let mut sent: Vec<(u64, u16)> = Vec::new();
+    let mut late = None;
+    for n in 0..20_u64 {
+        let (plain, mut meta) = received(&mut slab, 1_000 + n, 3_000 * n as u32, 500 + n as u16);
+        meta.frame.key = n == 0;
+        meta.frame.temporal = (n % 2) as u8;
+        meta.frame.present = crate::rtp::Targets::from_layer(0, meta.frame.temporal);
+        let mut buffer = PacketBuffer::default();
+        if let Some((bytes, _)) = slab.get(plain) {
+            buffer.bytes[..bytes.len()].copy_from_slice(bytes);
+            buffer.len = bytes.len();
+        }
+        let key = slab.keep(&mut buffer, meta).unwrap();
+        if n == 0 {
+            slot.enter(&meta, 0, 5, now, &ShardClock::new(now));
+        }
+        if n == 8 {
+            late = Some((key, meta)); // comes four packets later
+            continue;
+        }
+        let mut take = |key, meta: &Meta| {
+            if slot.admit(meta) == Admission::Send {
+                let (bytes, index) = write(&mut slot, &slab, key).unwrap();
+                let header = Header::parse(&bytes).unwrap();
+                sent.push((index, Descriptor::parse(header.payload(&bytes)).unwrap().picture));
+            }
+        };
+        take(key, &meta);
+        if let (12, Some((key, meta))) = (n, late) {
+            take(key, &meta);
+        }
+    }
+    sent.sort_unstable();
+    assert_eq!(sent.len(), 10);
+    for pair in sent.windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1, "{sent:?}");
+        assert_eq!(pair[1].1, pair[0].1 + 1, "{sent:?}");
+    }
+}
+
+#[test]
+fn redundant_audio_is_stripped_for_who_has_not_negotiated_it_and_renumbered_for_who_has() {
+    let now = Instant::now();
+    let mut slab = Slab::default();
+    let bytes = [
+        0x80, 63, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, //
+        0xef, 0x0f, 0x00, 3, 0x6f, 1, 2, 3, 8, 9,
+    ];
+    let mut buffer = PacketBuffer::default();
+    buffer.bytes[..bytes.len()].copy_from_slice(&bytes);
+    buffer.len = bytes.len();
+    let header = Header::parse(&bytes).unwrap();
+    let meta = Meta {
+        payload: Payload::Red(8),
+        ..Meta::new(header, 7, CodecKind::Red)
+    };
+    let key = slab.keep(&mut buffer, meta).unwrap();
+    let through = |codecs: &[(CodecKind, u8, Option<u8>)]| {
+        let mut config = slot().config;
+        config.codecs = codecs.into();
+        let mut slot = Outgoing::new(config, [1, 2]);
+        slot.enter(&meta, 0, 5, now, &ShardClock::new(now));
+        assert_eq!(slot.admit(&meta), Admission::Send);
+        let (bytes, _) = write(&mut slot, &slab, key).unwrap();
+        let header = Header::parse(&bytes).unwrap();
+        (header.payload_type, header.payload(&bytes).to_vec())
+    };
+    assert_eq!(through(&[(CodecKind::Opus, 109, None)]), (109, vec![8, 9]));
+    let (payload_type, payload) = through(&[(CodecKind::Red, 63, None), (CodecKind::Opus, 100, None)]);
+    assert_eq!(
+        (payload_type, payload),
+        (63, vec![0x80 | 100, 0x0f, 0, 3, 100, 1, 2, 3, 8, 9])
+    );
+}

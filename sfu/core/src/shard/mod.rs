@@ -16,6 +16,8 @@ mod downlink;
 mod dynacast;
 mod feedback;
 mod forwarding;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod incoming;
 mod layers;
 mod leave;

@@ -112,6 +112,13 @@ impl Ice {
         newer && self.follow(path)
     }
 
+    /// For the fuzzer: this path is valid and current.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn believe(&mut self, now: Instant, path: Path) {
+        self.heard(now, path);
+        self.follow(path);
+    }
+
     fn follow(&mut self, path: Path) -> bool {
         let moved = self.current != Some(path);
         self.current = Some(path);

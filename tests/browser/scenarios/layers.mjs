@@ -1,0 +1,134 @@
+// Layers, codecs and voices: what is watched is what is encoded, a picture changes its size without stopping, a call uses a
+// codec that everybody in it can decode.
+import assert from 'node:assert/strict';
+
+import { codecOf, decodes, encoded, frameGaps, hears, watch, watchFrames } from '../harness/media.mjs';
+import { BROWSERS, DATABASES, scenario, server } from '../harness/stage.mjs';
+import { eventually, pause } from '../harness/wait.mjs';
+
+const [first, second = first] = BROWSERS;
+// Only Chromium publishes with scalabilityMode, tells which layers it encodes, and knows redundant audio.
+const chromium = BROWSERS.includes('chromium');
+
+/** The longest that a picture may stand still while its layer changes, beside the frames' own distance, ms. */
+const FROZEN = 200;
+
+async function talk(here, arrive, caller, callee, before = {}) {
+  const { direct, users } = await here.directory();
+  const ivan = await arrive(caller, here, 'ivan', before);
+  const maria = await arrive(callee, here, 'maria', before);
+  await ivan.openChat(direct);
+  await ivan.call('video');
+  const { callId } = await maria.sees('incoming-call');
+  await maria.accept();
+  for (const person of [ivan, maria]) await person.inCall();
+  await Promise.all([decodes(ivan, users.maria, { frames: 20 }), decodes(maria, users.ivan, { frames: 20 })]);
+  return { ivan, maria, users, callId };
+}
+
+/** Lets maria look at ivan in these heights, one after the other, and says how long his picture stood still at most. */
+async function changeSizes({ maria, users, callId }, sizes) {
+  await watchFrames(maria, users.ivan);
+  for (const [height, tall] of sizes) {
+    await watch(maria, callId, users.ivan, height);
+    await eventually(`ivan's picture is ${tall ? 'large' : 'small'}`, async () => {
+      const { height: now } = await frameGaps(maria);
+      return tall ? now > 200 : now > 0 && now <= 200;
+    }, 30_000, 200);
+    await pause(700);
+  }
+  return frameGaps(maria);
+}
+
+if (chromium) {
+  scenario('a picture grows and shrinks without standing still, and a layer that nobody watches is not encoded', async ({ arrive, t }) => {
+    const call = await talk(await server(DATABASES[0]), arrive, 'chromium', 'chromium');
+    const { ivan, maria, users, callId } = call;
+    const gaps = await changeSizes(call, [[90, false], [720, true], [90, false], [720, true]]);
+    t.diagnostic(`VP8 simulcast: longest gap between frames ${gaps.longest} ms, usual ${gaps.usual} ms, ${gaps.frames} frames`);
+    assert.ok(gaps.longest <= FROZEN + gaps.usual, JSON.stringify(gaps));
+
+    await watch(maria, callId, users.ivan, 90);
+    await eventually('the upper layers of ivan are switched off', async () => {
+      const active = await encoded(ivan);
+      return active.length === 3 && active.filter(Boolean).length === 1;
+    }, 20_000, 250);
+    await watch(maria, callId, users.ivan, 720);
+    await eventually('and on again', async () => (await encoded(ivan)).filter(Boolean).length === 3, 10_000, 100);
+    await decodes(maria, users.ivan, { frames: 20 });
+
+    // Both of them know redundant audio.
+    await hears(maria, users.ivan);
+    assert.equal(await codecOf(maria, users.ivan, 'mic'), 'audio/red');
+  });
+
+  scenario('spatial layers inside one stream: the same with VP9 SVC', async ({ arrive, t }) => {
+    const here = await server(DATABASES[0], { RINGHALL_MEDIA_VIDEO_CODECS: 'vp9,vp8' });
+    // The page publishes three streams; here its camera is made one stream of three layers.
+    const layered = () => {
+      const add = RTCPeerConnection.prototype.addTransceiver;
+      RTCPeerConnection.prototype.addTransceiver = function (kind, init) {
+        const camera = init?.sendEncodings?.length === 3;
+        return add.call(this, kind, camera ? { ...init, sendEncodings: [{ scalabilityMode: 'L3T3_KEY' }] } : init);
+      };
+    };
+    const call = await talk(here, arrive, 'chromium', 'chromium', { script: layered });
+    assert.equal(await codecOf(call.maria, call.users.ivan), 'video/vp9');
+    const gaps = await changeSizes(call, [[90, false], [720, true], [90, false], [720, true]]);
+    t.diagnostic(`VP9 L3T3_KEY: longest gap between frames ${gaps.longest} ms, usual ${gaps.usual} ms, ${gaps.frames} frames`);
+    assert.ok(gaps.longest <= FROZEN + gaps.usual, JSON.stringify(gaps));
+  });
+}
+
+for (const codec of ['vp9', 'h264', 'av1']) {
+  scenario(`a call prefers ${codec} and uses it where both browsers can`, async ({ arrive, t }) => {
+    const here = await server(DATABASES[0], { RINGHALL_MEDIA_VIDEO_CODECS: `${codec},vp8` });
+    const { ivan, maria, users } = await talk(here, arrive, first, second);
+    const knows = (person) =>
+      person.page.evaluate((mime) => {
+        const has = (kind) => kind.getCapabilities('video').codecs.some((c) => c.mimeType.toLowerCase() === mime);
+        return { sends: has(RTCRtpSender), receives: has(RTCRtpReceiver) };
+      }, `video/${codec}`);
+    const [one, other] = [await knows(ivan), await knows(maria)];
+    const agreed = one.receives && other.receives;
+    for (const [viewer, publisher, sends] of [[maria, ivan, one.sends], [ivan, maria, other.sends]]) {
+      const expected = agreed && sends ? `video/${codec}` : 'video/vp8';
+      await eventually(`${viewer.browser} receives ${expected} from ${publisher.browser}`, async () => {
+        const now = await codecOf(viewer, users[publisher.login]);
+        if (now !== expected) throw new Error(now);
+        return true;
+      });
+      const { frameHeight } = await decodes(viewer, users[publisher.login], { frames: 20 });
+      t.diagnostic(`${publisher.browser} to ${viewer.browser}: ${expected}, ${frameHeight} lines`);
+    }
+  });
+}
+
+scenario('only the loudest are forwarded, and each viewer gets the audio that its browser knows', async ({ arrive, t }) => {
+  const here = await server(DATABASES[0], { RINGHALL_MEDIA_SPEAKERS: '1', RINGHALL_CALLS_RING_MS: '120000' });
+  const { group, users } = await here.directory();
+  const ivan = await arrive(first, here, 'ivan');
+  const maria = await arrive(second, here, 'maria');
+  const sergey = await arrive(first, here, 'sergey');
+  await ivan.openChat(group);
+  await ivan.call('audio');
+  await maria.sees('incoming-call');
+  await sergey.sees('incoming-call');
+  await maria.accept();
+  await sergey.accept();
+  const everybody = [ivan, maria, sergey];
+  for (const person of everybody) await person.inCall();
+  for (const person of everybody) {
+    const voices = await eventually(`${person.login} gets one voice of two`, async () => {
+      const bindings = await person.page.evaluate(() => window.ringhall.bindings());
+      const voices = bindings.filter((b) => b.source === 'mic');
+      return voices.length === 1 && voices;
+    });
+    await hears(person, voices[0].userId);
+    const codec = await codecOf(person, voices[0].userId, 'mic');
+    const from = everybody.find((other) => users[other.login] === voices[0].userId);
+    const both = person.browser === 'chromium' && from.browser === 'chromium';
+    t.diagnostic(`${from.browser} to ${person.browser}: ${codec}`);
+    assert.equal(codec, both ? 'audio/red' : 'audio/opus');
+  }
+});
