@@ -3,7 +3,7 @@ const rounds = Number(process.env.E2E_REPEAT ?? 1);
 
 for (let round = 1; round <= rounds; round += 1) {
   // The query makes each round's modules new ones: they register their tests again, over the same browsers and servers.
-  for (const topic of ['ring-and-talk', 'not-answered', 'group', 'locked-sound', 'appearance']) {
+  for (const topic of ['ring-and-talk', 'not-answered', 'group', 'layers', 'locked-sound', 'appearance']) {
     await import(`./scenarios/${topic}.mjs?round=${round}`);
   }
 }

@@ -47,3 +47,75 @@ export async function hears(person, user, { ms = 40_000 } = {}) {
     throw new Error(JSON.stringify(now));
   }, ms, 250);
 }
+
+/** The codec in which this source arrives, like `video/vp8`. */
+export async function codecOf(person, user, source = 'camera') {
+  return person.page.evaluate(
+    async (userId, source) => {
+      const pc = window.ringhall.pc();
+      const slot = window.ringhall.bindings().find((b) => b.userId === userId && b.source === source);
+      const transceiver = slot && pc?.getTransceivers().find((t) => t.mid === slot.mid);
+      if (!transceiver) return null;
+      const stats = await transceiver.receiver.getStats();
+      const report = [...stats.values()].find((r) => r.type === 'inbound-rtp');
+      return stats.get(report?.codecId)?.mimeType?.toLowerCase() ?? null;
+    },
+    user,
+    source,
+  );
+}
+
+/** Asks the server for this person's camera in this height, whatever the page's layout wants. */
+export async function watch(person, callId, user, height) {
+  await person.page.evaluate(
+    async (callId, userId, height) => {
+      const slot = window.ringhall.bindings().find((b) => b.userId === userId && b.source === 'camera');
+      const slots = [{ mid: slot.mid, participant: userId, source: 'camera', height, fps: 0, priority: 0 }];
+      await window.ringhall.client.request('intents', { callId, slots });
+    },
+    callId,
+    user,
+    height,
+  );
+}
+
+/** Begins to note when frames of this person's picture are shown. */
+export async function watchFrames(person, user) {
+  await person.page.evaluate((userId) => {
+    const tile = document.querySelector(`[data-testid="tile"][data-user-id="${userId}"][data-source="camera"]`);
+    const video = tile.querySelector('video');
+    const frames = { times: [], height: 0 };
+    const note = (now, frame) => {
+      frames.times.push(now);
+      frames.height = frame.height;
+      video.requestVideoFrameCallback(note);
+    };
+    video.requestVideoFrameCallback(note);
+    window.frames_ = frames;
+  }, user);
+}
+
+/** Since {@link watchFrames}: the longest and the usual time between two frames in ms, how many there were, and how high the last. */
+export async function frameGaps(person) {
+  return person.page.evaluate(() => {
+    const { times, height } = window.frames_;
+    const gaps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+    return {
+      longest: Math.round(gaps.at(-1) ?? 0),
+      usual: Math.round(gaps[Math.floor(gaps.length / 2)] ?? 0),
+      frames: times.length,
+      height,
+    };
+  });
+}
+
+/** Which layers of the camera this browser encodes, by its own statistics; smallest first. */
+export async function encoded(person) {
+  return person.page.evaluate(async () => {
+    const layers = [];
+    for (const report of (await window.ringhall.pc().getStats()).values()) {
+      if (report.type === 'outbound-rtp' && report.kind === 'video' && report.rid) layers.push(report);
+    }
+    return ['q', 'h', 'f'].flatMap((rid) => layers.filter((layer) => layer.rid === rid)).map((layer) => layer.active);
+  });
+}

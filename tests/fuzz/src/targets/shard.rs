@@ -35,7 +35,12 @@ fn offers() -> [String; 4] {
         text + "\r\n"
     };
     // Without simulcast Chromium does not offer the descriptor; a publisher may.
-    let described = |sdp: &str| sdp.replace("a=mid:1\r\n", &format!("a=mid:1\r\na=extmap:12 {}\r\n", DESCRIPTOR.uri()));
+    let described = |sdp: &str| {
+        sdp.replace(
+            "a=mid:1\r\n",
+            &format!("a=mid:1\r\na=extmap:12 {}\r\n", DESCRIPTOR.uri()),
+        )
+    };
     [short(CHROMIUM), short(FIREFOX), described(WHIP), described(WHEP)]
 }
 

@@ -246,8 +246,12 @@ export class RinghallClient extends Emitter<ClientEvents> {
   }
 
   #newLink(): EarlyLink {
-    return new EarlyLink(this.#options.openLink, this.#ice, CAMERA_STEPS[0]);
+    return new EarlyLink(this.#openLink, this.#ice, CAMERA_STEPS[0]);
   }
+
+  /** For the codecs that the server's calls use. */
+  #openLink: OpenLink = (ice, onState, cameras) =>
+    this.#options.openLink(ice, onState, cameras, this.#limits?.videoCodecs);
 
   /**
    * Carries out a command that puts this tab into a call. Devices and offer are being made meanwhile, and are let go
@@ -291,7 +295,7 @@ export class RinghallClient extends Emitter<ClientEvents> {
 
   #take(callId: string, chatId: string, type: CallType, outgoing: boolean, devices: Devices): CallSession {
     this.#call?.finish({ how: "left" });
-    const { clock, openLink } = this.#options;
+    const { clock } = this.#options;
     const call = new CallSession({
       callId,
       chatId,
@@ -301,7 +305,7 @@ export class RinghallClient extends Emitter<ClientEvents> {
       device: this.device,
       clock,
       devices,
-      openLink,
+      openLink: this.#openLink,
       ice: () => this.#ice,
       send: (command, options) => this.connection.send(command, options),
     });

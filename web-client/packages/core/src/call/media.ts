@@ -4,7 +4,7 @@ import type { LinkState, MediaLink, Offer, OpenLink, Slot } from "../media/link.
 import { PathWatch } from "../media/path.ts";
 import { cameraStep } from "../media/pool.ts";
 import { type Assignment, assignSlots, type WantedTile } from "../media/slots.ts";
-import type { Command, IceServer, MediaAnswer, MediaSource } from "../protocol/index.ts";
+import type { Command, IceServer, MediaAnswer, MediaSource, VideoCodec } from "../protocol/index.ts";
 import { EarlyLink } from "./early.ts";
 
 export interface CallMediaOptions {
@@ -111,8 +111,8 @@ export class CallMedia {
     this.#link?.setTrack(source, track).catch(ignoreClosed);
   }
 
-  setLayers(source: MediaSource, active: readonly boolean[]): void {
-    this.#link?.setLayers(source, active).catch(ignoreClosed);
+  setLayers(source: MediaSource, active: readonly boolean[], codec?: VideoCodec): void {
+    this.#link?.setLayers(source, active, codec).catch(ignoreClosed);
   }
 
   /** What the page shows now. The first wishes are told at once: somebody waits for a picture. */

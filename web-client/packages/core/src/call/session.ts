@@ -176,7 +176,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
         this.#step({ type: "rung" });
         break;
       case "layers":
-        this.media.setLayers(event.d.source, event.d.active);
+        this.media.setLayers(event.d.source, event.d.active, event.d.codec);
         break;
       case "muted":
         if (event.d.muted) this.local.forceOff(event.d.source);

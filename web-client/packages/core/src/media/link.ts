@@ -1,4 +1,4 @@
-import type { IceServer, MediaSource } from "../protocol/index.ts";
+import type { IceServer, MediaSource, VideoCodec } from "../protocol/index.ts";
 import type { IceCredentials } from "./sdp.ts";
 
 /** A receive m-line of the pool. */
@@ -34,12 +34,17 @@ export interface MediaLink {
   accept(answer: LinkAnswer): Promise<void>;
   /** What a publish m-line sends; nothing is renegotiated. */
   setTrack(source: MediaSource, track: MediaStreamTrack | null): Promise<void>;
-  /** Which simulcast layers are worth encoding, smallest first. */
-  setLayers(source: MediaSource, active: readonly boolean[]): Promise<void>;
+  /** Which layers are worth encoding, smallest first, and the codec of the room. */
+  setLayers(source: MediaSource, active: readonly boolean[], codec?: VideoCodec): Promise<void>;
   /** A number that changes whenever a packet came in. */
   activity(): Promise<number>;
   close(): void;
 }
 
-/** Makes a connection with this many camera slots; nothing is sent before its first offer. */
-export type OpenLink = (ice: readonly IceServer[], onState: (state: LinkState) => void, cameras: number) => MediaLink;
+/** Makes a connection with this many camera slots, for these codecs, the preferred first; nothing is sent before its first offer. */
+export type OpenLink = (
+  ice: readonly IceServer[],
+  onState: (state: LinkState) => void,
+  cameras: number,
+  codecs?: readonly VideoCodec[],
+) => MediaLink;

@@ -1,18 +1,8 @@
-import type { IceServer, MediaSource } from "../protocol/index.ts";
+import type { IceServer, MediaSource, VideoCodec } from "../protocol/index.ts";
 import type { LinkAnswer, LinkState, MediaLink, Offer, Slot } from "./link.ts";
 import { firstPool } from "./pool.ts";
+import { addSender, applyLayers, encodingsFor, trimCodecs } from "./publish.ts";
 import { type IceCredentials, iceCredentials, withIceCredentials } from "./sdp.ts";
-
-// Smallest first, as the server numbers them. The rates are ceilings for 720p; the browser adapts below them.
-const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
-  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
-];
-const SCREEN_LAYERS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
-
-const AUDIO_CODECS = ["audio/opus", "audio/red"];
-const VIDEO_CODECS = ["video/vp8", "video/rtx"];
 
 const isAudio = (source: MediaSource) => source === "mic" || source === "screenAudio";
 
@@ -26,17 +16,19 @@ export class PeerLink implements MediaLink {
   /** Parameters are read, changed and written; two such changes at once would undo each other. */
   #layers: Promise<void> = Promise.resolve();
 
-  constructor(ice: readonly IceServer[], onState: (state: LinkState) => void, cameras: number) {
+  constructor(
+    ice: readonly IceServer[],
+    onState: (state: LinkState) => void,
+    cameras: number,
+    private readonly codecs: readonly VideoCodec[] = ["vp8"],
+  ) {
     this.pc = new RTCPeerConnection({ iceServers: [...ice], bundlePolicy: "max-bundle" });
     this.pc.addEventListener("connectionstatechange", () => {
       const state = this.pc.connectionState;
       if (state === "connected" || state === "disconnected" || state === "failed") onState(state);
       else if (state === "connecting" || state === "new") onState("connecting");
     });
-    this.#publish("mic", "audio");
-    this.#publish("camera", "video", CAMERA_LAYERS);
-    this.#publish("screen", "video", SCREEN_LAYERS);
-    this.#publish("screenAudio", "audio");
+    for (const source of ["mic", "camera", "screen", "screenAudio"] as const) this.#publish(source);
     for (const kind of firstPool(cameras)) this.#receive(kind);
     // Makes the offer carry m=application; the channel itself is not used yet.
     this.pc.createDataChannel("ringhall", { negotiated: true, id: 0 });
@@ -92,20 +84,15 @@ export class PeerLink implements MediaLink {
     await this.#senders.get(source)?.sender.replaceTrack(track);
   }
 
-  setLayers(source: MediaSource, active: readonly boolean[]): Promise<void> {
-    this.#layers = this.#layers.catch(() => {}).then(() => this.#setLayers(source, active));
+  setLayers(source: MediaSource, active: readonly boolean[], codec?: VideoCodec): Promise<void> {
+    this.#layers = this.#layers.catch(() => {}).then(() => this.#setLayers(source, active, codec));
     return this.#layers;
   }
 
-  async #setLayers(source: MediaSource, active: readonly boolean[]): Promise<void> {
+  async #setLayers(source: MediaSource, active: readonly boolean[], codec?: VideoCodec): Promise<void> {
     const sender = this.#senders.get(source)?.sender;
     const parameters = sender?.getParameters();
-    if (!sender || !parameters || parameters.encodings.length !== active.length) return;
-    if (parameters.encodings.every((encoding, i) => (encoding.active ?? true) === active[i])) return;
-    parameters.encodings.forEach((encoding, i) => {
-      encoding.active = active[i] ?? true;
-    });
-    await sender.setParameters(parameters);
+    if (sender && parameters && applyLayers(parameters, active, codec)) await sender.setParameters(parameters);
   }
 
   async activity(): Promise<number> {
@@ -125,30 +112,20 @@ export class PeerLink implements MediaLink {
     for (const { stream } of this.#slots) for (const track of stream.getTracks()) track.stop();
   }
 
-  #publish(source: MediaSource, kind: "audio" | "video", sendEncodings?: RTCRtpEncodingParameters[]): void {
-    const transceiver = this.pc.addTransceiver(kind, {
-      direction: "sendonly",
-      ...(sendEncodings && { sendEncodings: sendEncodings.map((encoding) => ({ ...encoding })) }),
-    });
-    trimCodecs(transceiver, kind === "audio");
+  #publish(source: MediaSource): void {
+    const audio = isAudio(source);
+    const transceiver = addSender(this.pc, audio ? "audio" : "video", encodingsFor(source, this.codecs));
+    trimCodecs(transceiver, audio, this.codecs);
     this.#senders.set(source, transceiver);
   }
 
   #receive(kind: MediaSource): void {
     const transceiver = this.pc.addTransceiver(isAudio(kind) ? "audio" : "video", { direction: "recvonly" });
-    trimCodecs(transceiver, isAudio(kind));
+    trimCodecs(transceiver, isAudio(kind), this.codecs);
     this.#receivers.push({ kind, transceiver });
   }
 }
 
 function newSlot(mid: string, kind: MediaSource, track: MediaStreamTrack): Slot {
   return { mid, kind, stream: new MediaStream([track]) };
-}
-
-/** Keeps the offer small: 18 m-lines with every codec of Chromium are 77 KB, with these 20. */
-function trimCodecs(transceiver: RTCRtpTransceiver, audio: boolean): void {
-  const wanted = audio ? AUDIO_CODECS : VIDEO_CODECS;
-  const all = RTCRtpReceiver.getCapabilities(audio ? "audio" : "video")?.codecs ?? [];
-  const codecs = wanted.flatMap((mime) => all.filter((codec) => codec.mimeType.toLowerCase() === mime));
-  if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
 }

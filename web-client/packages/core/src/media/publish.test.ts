@@ -41,9 +41,7 @@ describe("what is encoded", () => {
   it("changes to the codec of the room, as negotiated", () => {
     const camera = parameters([{ rid: "q" }]);
     expect(applyLayers(camera, [true], "vp8")).toBe(true);
-    expect(camera.encodings).toEqual([
-      { rid: "q", active: true, codec: { mimeType: "video/VP8", clockRate: 90_000 } },
-    ]);
+    expect(camera.encodings).toEqual([{ rid: "q", active: true, codec: { mimeType: "video/VP8", clockRate: 90_000 } }]);
     expect(applyLayers(camera, [true], "vp8")).toBe(false);
     expect(applyLayers(camera, [true], "h264")).toBe(false);
   });

@@ -19,7 +19,10 @@ type Parameters = Omit<RTCRtpSendParameters, "encodings"> & { encodings: Encodin
  * new offer; with VP9 and AV1 each is told to be one picture in two temporal layers, or browsers would send one stream of
  * three spatial layers in place of three streams.
  */
-export function encodingsFor(source: MediaSource, codecs: readonly VideoCodec[]): RTCRtpEncodingParameters[] | undefined {
+export function encodingsFor(
+  source: MediaSource,
+  codecs: readonly VideoCodec[],
+): RTCRtpEncodingParameters[] | undefined {
   const layers = source === "camera" ? CAMERA_LAYERS : source === "screen" ? SCREEN_LAYERS : undefined;
   const mode = codecs[0] === "vp9" || codecs[0] === "av1" ? { scalabilityMode: "L1T2" } : {};
   return layers?.map((layer) => ({ ...layer, ...mode }));

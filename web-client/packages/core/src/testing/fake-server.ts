@@ -14,7 +14,13 @@ interface Req {
   d: Record<string, unknown>;
 }
 
-const limits: Limits = { maxParticipants: 100, ringMaxMembers: 50, ringMs: 30_000, maxMessageBytes: 8192, videoCodecs: ["vp8"] };
+const limits: Limits = {
+  maxParticipants: 100,
+  ringMaxMembers: 50,
+  ringMs: 30_000,
+  maxMessageBytes: 8192,
+  videoCodecs: ["vp8"],
+};
 export const me: User = { id: "me", name: "Me", avatar: null };
 
 /** The other end of one socket. */
