@@ -371,7 +371,9 @@ mod tests {
         );
         let [forwarded, left_out, _, malformed] = play("layered");
         assert!(forwarded > 0 && malformed == 0, "{forwarded} {left_out} {malformed}");
-        let [forwarded, ..] = play("voices");
-        assert!(forwarded > 0);
+        for sound in ["voices", "redundant"] {
+            let [forwarded, _, _, malformed] = play(sound);
+            assert!(forwarded > 0 && malformed == 0, "{sound}: {forwarded} {malformed}");
+        }
     }
 }
