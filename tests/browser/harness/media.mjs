@@ -48,8 +48,8 @@ export async function hears(person, user, { ms = 40_000 } = {}) {
   }, ms, 250);
 }
 
-/** The codec in which this source arrives, like `video/vp8`. */
-export async function codecOf(person, user, source = 'camera') {
+/** The inbound-rtp report of a source as the browser gives it, with its codec; null while nothing is bound. */
+async function report(person, user, source) {
   return person.page.evaluate(
     async (userId, source) => {
       const pc = window.ringhall.pc();
@@ -57,12 +57,17 @@ export async function codecOf(person, user, source = 'camera') {
       const transceiver = slot && pc?.getTransceivers().find((t) => t.mid === slot.mid);
       if (!transceiver) return null;
       const stats = await transceiver.receiver.getStats();
-      const report = [...stats.values()].find((r) => r.type === 'inbound-rtp');
-      return stats.get(report?.codecId)?.mimeType?.toLowerCase() ?? null;
+      const found = [...stats.values()].find((r) => r.type === 'inbound-rtp');
+      return found && { ...found, codec: stats.get(found.codecId)?.mimeType?.toLowerCase() ?? null };
     },
     user,
     source,
   );
+}
+
+/** The codec in which this camera arrives, like `video/vp8`. */
+export async function codecOf(person, user) {
+  return (await report(person, user, 'camera'))?.codec ?? null;
 }
 
 /** Asks the server for this person's camera in this height, whatever the page's layout wants. */

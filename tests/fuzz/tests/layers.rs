@@ -1,5 +1,10 @@
 //! A publisher with layers and its viewers, behind the cipher: what is forwarded, told and counted.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "this is a test"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -138,7 +143,10 @@ impl Room {
 
     fn layer(&self) -> Option<(u8, Option<PauseReason>)> {
         let of = |event: &Event| match event {
-            Event::Bindings(VIEWER, slots) => slots.iter().find(|s| s.source == Source::Camera).map(|s| (s.layer, s.paused)),
+            Event::Bindings(VIEWER, slots) => slots
+                .iter()
+                .find(|s| s.source == Source::Camera)
+                .map(|s| (s.layer, s.paused)),
             _ => None,
         };
         self.events.iter().rev().find_map(of)
@@ -187,7 +195,11 @@ fn simulcast_by_ssrc_a_picture_changes_with_its_key_frame_and_not_before() {
     for _ in 0..3 {
         all(&mut room, false);
     }
-    assert_eq!(room.layer(), Some((0, None)), "no key frame yet: the small picture goes on");
+    assert_eq!(
+        room.layer(),
+        Some((0, None)),
+        "no key frame yet: the small picture goes on"
+    );
     let forwarded = room.shard.counters().forwarded - before.forwarded;
     assert_eq!(forwarded, 3, "a frame of the small layer each time");
     assert!(room.shard.counters().key_frames_asked > before.key_frames_asked);
@@ -214,7 +226,11 @@ fn an_unwatched_layer_is_named_after_a_while_and_a_wanted_one_at_once() {
     }
     assert_eq!(room.told(), Some(vec![true, false, false]));
     room.watch("1", 720);
-    assert_eq!(room.told(), Some(vec![true, false, true]), "without waiting for anything");
+    assert_eq!(
+        room.told(),
+        Some(vec![true, false, true]),
+        "without waiting for anything"
+    );
 }
 
 #[test]
@@ -246,7 +262,11 @@ fn a_layer_that_stalls_is_left_before_it_counts_as_dead() {
         room.frame(11, 180, n == 25, None);
         room.pass(Duration::from_millis(33));
     }
-    assert_eq!(room.layer(), Some((0, None)), "within a second, with the small layer's key frame");
+    assert_eq!(
+        room.layer(),
+        Some((0, None)),
+        "within a second, with the small layer's key frame"
+    );
 }
 
 #[test]

@@ -48,11 +48,6 @@ impl Shard {
         self.working_on = None;
     }
 
-    /// Packets that are kept.
-    pub fn kept(&self) -> usize {
-        self.packets.len()
-    }
-
     /// SSRCs of a participant's slots, and the sequence number that each sends next.
     pub fn slot_numbers(&self, participant: ParticipantId) -> Vec<(u32, u16)> {
         let key = self.by_id.get(&participant).copied();
