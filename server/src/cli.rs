@@ -9,8 +9,9 @@ use signaling::ids::ChatId;
 use signaling::store::Store;
 
 use crate::config::{Config, Sources, parse_set};
+use crate::people::UserCommand;
 use crate::secrets::Secrets;
-use crate::{logs, serve};
+use crate::{logs, people, serve};
 
 /// Any failure, in words for the operator.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,6 +47,9 @@ enum Command {
     Token(TokenArgs),
     /// Applies the database migrations that are missing, and ends
     Migrate,
+    /// Hands out or erases what is kept about a person
+    #[command(subcommand)]
+    User(UserCommand),
     /// Reads the configuration, says what is wrong with it, and prints the result without secrets
     CheckConfig,
 }
@@ -88,6 +92,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         }
         Command::Token(args) => token(&config, args),
         Command::Migrate => runtime()?.block_on(migrate(&config)),
+        Command::User(command) => runtime()?.block_on(people::run(&config, command)),
         Command::CheckConfig => check(config),
     }
 }

@@ -7,6 +7,7 @@ mod logs;
 mod media;
 mod metrics;
 mod page;
+mod people;
 mod secrets;
 mod serve;
 

@@ -78,7 +78,8 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     ));
     service.start_up().await?;
     let (stop, stopped) = watch::channel(false);
-    let sweeping = tokio::spawn(service.clone().run(stopped));
+    let sweeping = tokio::spawn(service.clone().run(stopped.clone()));
+    let retaining = tokio::spawn(store.clone().retain(config.retention.clone(), stopped));
     let attempts = NonZeroU32::new(config.auth.attempts_per_minute).unwrap_or(NonZeroU32::MIN);
     let app = App::start(Parts {
         service,
@@ -115,6 +116,7 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     let finish = async {
         let _ = http.await;
         let _ = sweeping.await;
+        let _ = retaining.await;
     };
     if tokio::time::timeout(GOODBYE, finish).await.is_err() {
         tracing::warn!("some requests were cut off");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use signaling::calls::CallConfig;
 use signaling::protocol::VideoCodec;
+use signaling::store::RetentionConfig;
 use signaling::ws::SocketConfig;
 
 use super::ConfigError;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) sockets: SocketConfig,
     /// Numbers for the operator.
     pub(crate) metrics: Metrics,
+    /// How long what is only of use for a while is kept.
+    pub(crate) retention: RetentionConfig,
     /// What is logged.
     pub(crate) log: Log,
 }
@@ -206,6 +209,9 @@ impl Config {
         }
         if self.auth.attempts_per_minute == 0 || self.auth.token_ttl_seconds == 0 {
             return no("auth.attempts_per_minute and auth.token_ttl_seconds must be above 0");
+        }
+        if self.retention.commands_hours == 0 || self.retention.every_seconds == 0 {
+            return no("retention.commands_hours and retention.every_seconds must be above 0");
         }
         let url = &self.database.url;
         let known = ["postgres://", "postgresql://", "sqlite:"];

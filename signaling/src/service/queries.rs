@@ -85,6 +85,15 @@ impl Service {
             .map_or(0, |(_, seq)| seq))
     }
 
+    /// Whether every event of a user after `seq` is still kept: those that were missed can be replayed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kept_after(&self, user: &UserId, seq: u64) -> Result<bool> {
+        let oldest = outbox::oldest(&self.store.db, user).await?;
+        Ok(oldest.is_some_and(|oldest| oldest <= seq.saturating_add(1)))
+    }
+
     /// Newest sequence of each of these users (who has none is left out): the query every 2 s that heals lost hints.
     ///
     /// # Errors

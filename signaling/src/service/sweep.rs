@@ -20,11 +20,9 @@ const LONGEST_NAP: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(20);
 /// Calls looked at by one sweep; the rest is due again at once.
 const SWEEP_BATCH: i64 = 200;
-/// Stored results of commands are kept this long, ms: far longer than a client repeats one.
-const KEEP_COMMANDS_MS: i64 = 24 * 60 * 60 * 1000;
 /// What the sweep does in one go may take this long; the rest is done when the database answers again.
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
-/// Leases are renewed and old commands removed this often within a lease.
+/// Leases are renewed this often within a lease.
 const RENEWALS_PER_LEASE: u32 = 3;
 
 impl Service {
@@ -126,7 +124,7 @@ impl Service {
         self.take_over().await
     }
 
-    /// Renews this node's claim on its calls, seats and sessions, and forgets old commands.
+    /// Renews this node's claim on its calls, seats and sessions.
     pub(super) async fn renew(&self) -> Result<()> {
         let mut tx = self.store.db.begin().await?;
         let now = self.clock_ms(&mut tx).await?;
@@ -138,11 +136,6 @@ impl Service {
         ] {
             tx.execute(sql, args![self.node.as_str(), until]).await?;
         }
-        tx.execute(
-            "DELETE FROM client_commands WHERE created_at < ts($1)",
-            args![now - KEEP_COMMANDS_MS],
-        )
-        .await?;
         Ok(tx.commit().await?)
     }
 }

@@ -327,8 +327,7 @@ impl<'a> Unit<'a> {
     /// Writes the events, commits, and only then publishes.
     pub(super) async fn commit(mut self) -> Result<()> {
         if !self.drafts.is_empty() {
-            let now = self.tx.now_ms().await?;
-            outbox::append(&mut self.tx, &self.drafts, now).await?;
+            outbox::append(&mut self.tx, &self.drafts).await?;
         }
         self.tx.commit().await?;
         if !self.drafts.is_empty() {

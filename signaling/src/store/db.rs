@@ -3,7 +3,7 @@
 //! A query is written once, in the words both understand (`$1` placeholders), with a few marks that mean something on
 //! Postgres only and are removed for SQLite: `ms(column)` and `ts($n)` turn `TIMESTAMPTZ` into epoch milliseconds and back
 //! (functions made by the first migration; SQLite keeps the milliseconds as they are), `::jsonb` and `::text` convert
-//! metadata, `FROM each($1)` gives the texts of a JSON array, `FOR UPDATE` locks rows (SQLite has one writer). An own enum was taken instead of `sqlx::Any` because
+//! metadata, `clock_timestamp()` is the clock, `FROM each($1)` gives the texts of a JSON array, `FOR UPDATE` locks rows (SQLite has one writer). An own enum was taken instead of `sqlx::Any` because
 //! `Any` hides the constraint that a violation names, which here decides between `exists` and `BUSY_SELF`.
 
 use std::borrow::Cow;
@@ -185,6 +185,8 @@ impl Db {
 
     /// Rows of a query that changes nothing, outside any transaction.
     pub(crate) async fn fetch_all(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        #[cfg(test)]
+        seen::note(sql, &values);
         match self {
             Self::Postgres(pool) => {
                 let rows = sqlx::query_with(sql, postgres_arguments(values)?)
@@ -220,6 +222,8 @@ pub(crate) enum Tx {
 impl Tx {
     /// Runs a statement; the number of rows it changed.
     pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
+        #[cfg(test)]
+        seen::note(sql, &values);
         match self {
             Self::Postgres(tx) => {
                 let done = sqlx::query_with(sql, postgres_arguments(values)?)
@@ -236,6 +240,8 @@ impl Tx {
 
     /// All rows.
     pub(crate) async fn fetch_all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        #[cfg(test)]
+        seen::note(sql, &values);
         match self {
             Self::Postgres(tx) => {
                 let query = sqlx::query_with(sql, postgres_arguments(values)?);
@@ -272,6 +278,23 @@ impl Tx {
         }
     }
 
+    /// Lets this transaction change the append-only record of calls: for retention and erasure alone.
+    pub(crate) async fn allow_erasure(&mut self) -> Result<(), StoreError> {
+        let sql = match self {
+            Self::Postgres(_) => "SELECT set_config('ringhall.erasure', 'on', true)",
+            Self::Sqlite(_) => "INSERT INTO erasure_pass (id) VALUES (1)",
+        };
+        self.execute(sql, Vec::new()).await.map(drop)
+    }
+
+    /// Takes the pass back; on Postgres it ends with the transaction.
+    pub(crate) async fn end_erasure(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(_) => Ok(()),
+            Self::Sqlite(_) => self.execute("DELETE FROM erasure_pass", Vec::new()).await.map(drop),
+        }
+    }
+
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(tx) => tx.commit().await,
@@ -304,7 +327,7 @@ arguments!(postgres_arguments -> PgArguments);
 arguments!(sqlite_arguments -> SqliteArguments);
 
 /// Removes what only Postgres understands.
-fn for_sqlite(sql: &str) -> String {
+pub(crate) fn for_sqlite(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len());
     let mut word = true; // whether an identifier may begin here
     let mut rest = sql;
@@ -321,6 +344,12 @@ fn for_sqlite(sql: &str) -> String {
     }
     if out.contains("FROM each(") {
         out = out.replace("FROM each(", "FROM json_each(");
+    }
+    if out.contains("strpos(") {
+        out = out.replace("strpos(", "instr(");
+    }
+    if out.contains("clock_timestamp()") {
+        out = out.replace("clock_timestamp()", "CAST(unixepoch('subsec') * 1000 AS INTEGER)");
     }
     for mark in ["::jsonb", "::text", " FOR UPDATE SKIP LOCKED", " FOR UPDATE"] {
         if out.contains(mark) {
@@ -369,6 +398,26 @@ fn failed(error: sqlx::Error) -> StoreError {
             StoreError::Unavailable(error.to_string())
         }
         _ => StoreError::Query(error.to_string()),
+    }
+}
+
+/// Every statement that this process has run, with the last values: what a test of query plans looks at.
+#[cfg(test)]
+pub(crate) mod seen {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::Value;
+
+    static SEEN: Mutex<BTreeMap<&'static str, Vec<Value>>> = Mutex::new(BTreeMap::new());
+
+    pub(super) fn note(sql: &'static str, values: &[Value]) {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(sql, values.to_vec());
+    }
+
+    pub(crate) fn statements() -> BTreeMap<&'static str, Vec<Value>> {
+        SEEN.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

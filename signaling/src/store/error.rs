@@ -21,6 +21,9 @@ pub enum StoreError {
     /// A command id was used before, for another operation.
     #[error("this command id was used for another operation")]
     CommandReused,
+    /// It cannot be removed while it is needed.
+    #[error("{0}")]
+    InUse(&'static str),
     /// A text holds what the database cannot keep.
     #[error("a text holds a NUL character")]
     Text,

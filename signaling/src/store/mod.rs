@@ -9,7 +9,9 @@ mod history;
 pub(crate) mod messages;
 mod migrate;
 pub(crate) mod outbox;
+mod person;
 mod records;
+mod retention;
 mod rooms;
 pub(crate) mod users;
 pub(crate) mod words;
@@ -19,6 +21,8 @@ pub use error::StoreError;
 pub use records::{CallEventRecord, CallRecord, ParticipantRecord, UserRecord};
 pub use rooms::{GuestLink, NewGuestLink};
 
+pub use person::ERASED_NAME;
+pub use retention::{Pruned, RetentionConfig};
 pub use users::LOCAL_ISSUER;
 pub use words::rfc3339;
 

@@ -25,7 +25,10 @@ pub(crate) struct Draft {
 
 /// Writes events. Called last in a transaction, users in the order of their ids: the counter rows stay locked until the
 /// commit, so that a sequence that can be seen has no gap before it, and no two transactions wait for each other.
-pub(crate) async fn append(tx: &mut Tx, drafts: &BTreeMap<UserId, Vec<Draft>>, now_ms: i64) -> Result<()> {
+///
+/// The stamp is taken when the counter is held already, so that within one user's events it never runs against the
+/// sequence: pruning by age removes a beginning, never a hole.
+pub(crate) async fn append(tx: &mut Tx, drafts: &BTreeMap<UserId, Vec<Draft>>) -> Result<()> {
     for (user, drafts) in drafts {
         let count = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
         let row = tx
@@ -40,7 +43,7 @@ pub(crate) async fn append(tx: &mut Tx, drafts: &BTreeMap<UserId, Vec<Draft>>, n
         for (seq, draft) in (last - count + 1..).zip(drafts) {
             tx.execute(
                 "INSERT INTO user_events (user_id, seq, op, call_id, rev, payload, ring_deadline, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6::jsonb, ts($7), ts($8))",
+                 VALUES ($1, $2, $3, $4, $5, $6::jsonb, ts($7), clock_timestamp())",
                 args![
                     user.as_str(),
                     seq,
@@ -48,8 +51,7 @@ pub(crate) async fn append(tx: &mut Tx, drafts: &BTreeMap<UserId, Vec<Draft>>, n
                     draft.call.as_ref().map(CallId::as_str),
                     draft.rev,
                     draft.payload.to_string(),
-                    draft.ring_deadline_ms,
-                    now_ms
+                    draft.ring_deadline_ms
                 ],
             )
             .await?;
@@ -95,6 +97,14 @@ pub(crate) async fn read(db: &Db, user: &UserId, after: u64, limit: u32) -> Resu
             })
         })
         .collect()
+}
+
+/// Sequence of the oldest event of a user that is still kept.
+pub(crate) async fn oldest(db: &Db, user: &UserId) -> Result<Option<u64>> {
+    let sql = "SELECT MIN(seq) AS seq FROM user_events WHERE user_id = $1";
+    let row = db.fetch_optional(sql, args![user.as_str()]).await?;
+    let seq = row.ok_or(StoreError::NotFound("the oldest event"))?.opt_int("seq")?;
+    Ok(seq.and_then(|seq| u64::try_from(seq).ok()))
 }
 
 /// Newest sequence of each of these users; who never had an event is left out.

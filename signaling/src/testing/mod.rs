@@ -1,6 +1,7 @@
-//! Throwaway databases for tests: an SQLite file, and a real Postgres.
+//! Throwaway databases for tests: an SQLite file, and a real Postgres; and what must hold of them.
 
 mod postgres;
+pub mod rules;
 
 use std::path::{Path, PathBuf};
 

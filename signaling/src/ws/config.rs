@@ -16,6 +16,8 @@ pub struct SocketConfig {
     pub commands_burst: u32,
     /// Frames kept for a slow reader; one more closes its connection with 4429, and it resumes later.
     pub queue_frames: u32,
+    /// A connection that takes no bytes for this long is closed with 4429, ms; it resumes later.
+    pub slow_reader_ms: u32,
     /// Between pings while the tab is in a call, ms. Two missed answers end the connection.
     pub ping_call_ms: u32,
     /// Between pings otherwise, ms.
@@ -36,6 +38,7 @@ impl Default for SocketConfig {
             commands_per_second: 20,
             commands_burst: 40,
             queue_frames: 1_024,
+            slow_reader_ms: 10_000,
             ping_call_ms: 5_000,
             ping_idle_ms: 30_000,
             seat_lost_ms: 12_000,

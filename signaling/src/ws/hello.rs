@@ -32,6 +32,11 @@ pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, Wire
         .as_ref()
         .and_then(|resume| missed(resume, &user.id, &hello.device, epoch, newest));
     let replay = replay.filter(|missed| *missed <= config.replay_max);
+    // What was missed may be so old that it is not kept any more.
+    let replay = match replay {
+        Some(missed) if missed > 0 && !app.service.kept_after(&user.id, newest - u64::from(missed)).await? => None,
+        replay => replay,
+    };
     let (session, frames) = Session::new(user.id.clone(), hello.device.clone(), claims, app.sockets.queue_frames);
     session.send_frame(&ServerFrame::Welcome(Welcome {
         session: session_id(&user.id, &hello.device),

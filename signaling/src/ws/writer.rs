@@ -17,9 +17,6 @@ use crate::protocol::{ServerFrame, close};
 /// Events read from the outbox at once.
 const BATCH: u32 = 200;
 
-/// How long one frame may take to leave; a peer that takes no bytes for this long is gone.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Missed answers to pings after which a connection is dead.
 const MISSED_PINGS: u32 = 2;
 
@@ -40,7 +37,7 @@ pub(super) async fn run(app: Arc<App>, session: Arc<Session>, queue: mpsc::Recei
     };
     let _ = writer.write(&mut sink).await;
     // Ends the reading half too when it was the writing that failed.
-    session.close((close::PROTOCOL, "the connection takes no frames"));
+    session.close((close::FLOOD, "the connection takes no frames"));
     let (code, reason) = session.closed().await;
     let last = async {
         if code == close::DRAINING {
@@ -101,7 +98,20 @@ impl Writer {
                 event.frame(self.realtime)
             }
         };
-        put(sink, text).await
+        self.put(sink, text).await
+    }
+
+    /// One frame to the peer. One that takes no bytes for long is too slow to keep; so is one whose queue fills meanwhile.
+    async fn put(&self, sink: &mut Sink, text: String) -> Result<(), ()> {
+        let patience = Duration::from_millis(self.app.sockets.slow_reader_ms.max(1).into());
+        tokio::select! {
+            biased; // what leaves at once leaves, also of a connection that is to end: the farewell of a server
+            sent = timeout(patience, sink.send(Message::Text(text.into()))) => match sent {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(()),
+            },
+            _ = self.session.closed() => Err(()),
+        }
     }
 
     /// Sends what the outbox holds beyond what was sent.
@@ -123,8 +133,13 @@ impl Writer {
             let more = events.len() >= BATCH as usize;
             for event in events {
                 let seq = event.seq;
+                if seq != self.session.sent.load(Ordering::Relaxed) + 1 {
+                    // Removed by age since the hello: there is a gap that only a snapshot fills.
+                    self.session.close((close::DRAINING, "come back for a snapshot"));
+                    return Err(());
+                }
                 let text = serde_json::to_string(&ServerFrame::Ev(event)).map_err(drop)?;
-                put(sink, text).await?;
+                self.put(sink, text).await?;
                 self.session.sent.store(seq, Ordering::Relaxed);
             }
             if !more {
@@ -146,13 +161,6 @@ impl Writer {
         self.pings += 1;
         self.pinged = Instant::now();
         let text = serde_json::to_string(&ServerFrame::Ping { n: self.pings }).map_err(drop)?;
-        put(sink, text).await
-    }
-}
-
-async fn put(sink: &mut Sink, text: String) -> Result<(), ()> {
-    match timeout(SEND_TIMEOUT, sink.send(Message::Text(text.into()))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
+        self.put(sink, text).await
     }
 }

@@ -5,6 +5,7 @@
 mod abuse;
 mod common;
 mod connection;
+mod delivery;
 mod history;
 mod rest;
 mod ringing;

@@ -5,9 +5,12 @@ mod guarantees;
 mod history;
 mod lifecycle;
 mod outage;
+mod plans;
 mod races;
+mod retention;
 mod rooms;
 mod traps;
+mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -38,6 +38,8 @@ pub struct Options {
     pub sockets: SocketConfig,
     pub setup: Option<String>,
     pub attempts: Option<u32>,
+    /// Hints of the service reach nobody.
+    pub deaf: bool,
 }
 
 /// The server. Its tasks end with the test's runtime.
@@ -46,6 +48,7 @@ pub struct Server {
     pub app: Arc<App>,
     pub service: Arc<Service>,
     pub media: Arc<FakeMedia>,
+    pub bus: Arc<LocalBus>,
     pub ivan: UserId,
     pub maria: UserId,
     pub anna: UserId,
@@ -82,8 +85,12 @@ impl Server {
             .await
             .unwrap();
         let bus = Arc::new(LocalBus::new());
-        let hints = bus.subscribe();
-        let service = Arc::new(Service::new(store, bus, options.calls, "test-node"));
+        let hints = if options.deaf {
+            LocalBus::new().subscribe()
+        } else {
+            bus.subscribe()
+        };
+        let service = Arc::new(Service::new(store, bus.clone(), options.calls, "test-node"));
         service.start_up().await.unwrap();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(service.clone().run(stopped));
@@ -118,6 +125,7 @@ impl Server {
             app,
             service,
             media,
+            bus,
             ivan,
             maria,
             anna,
@@ -171,6 +179,21 @@ impl Server {
         socket.hello(&self.token(user), device, serde_json::Value::Null).await;
         socket.event("snapshot").await;
         socket
+    }
+
+    /// Removes a user's events up to one, as age does.
+    pub async fn forget_events(&self, user: &UserId, up_to: i64) {
+        use sqlx::Connection as _;
+        let file = self._folder.path().join("test.db");
+        let mut database = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display()))
+            .await
+            .unwrap();
+        let gone = sqlx::query("DELETE FROM user_events WHERE user_id = $1 AND seq <= $2");
+        gone.bind(user.as_str())
+            .bind(up_to)
+            .execute(&mut database)
+            .await
+            .unwrap();
     }
 
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
