@@ -131,6 +131,13 @@ impl Store {
                 "this person is in a call or rung for one; end it first",
             ));
         }
+        let waits = "SELECT id FROM calls WHERE next_deadline IS NOT NULL AND strpos(waiting::text, $1) > 0";
+        let waits = tx.fetch_optional(waits, args![Json::from(old).to_string()]);
+        if waits.await?.is_some() {
+            return Err(StoreError::InUse(
+                "this person waits to be let into a call; end it first",
+            ));
+        }
         tx.allow_erasure().await?;
         tx.execute(
             "INSERT INTO users (id, issuer, subject, name) VALUES ($1, $2, $1, $3)",
@@ -147,6 +154,8 @@ impl Store {
             "UPDATE call_participants SET invited_by = $2 WHERE invited_by = $1",
             "UPDATE call_events SET user_id = $2 WHERE user_id = $1",
             "UPDATE call_resources SET user_id = $2 WHERE user_id = $1",
+            "UPDATE guest_links SET created_by = $2, revoked_at = COALESCE(revoked_at, clock_timestamp()) \
+             WHERE created_by = $1",
         ] {
             tx.execute(sql, args![old, new.as_str()]).await?;
         }
