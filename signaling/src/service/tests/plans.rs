@@ -130,7 +130,7 @@ async fn use_everything(house: &House) {
 
 /// 100,000 calls of 2,000 people in 20,000 groups, with what belongs to them. `AT(x)` is a stamp x seconds ago.
 const FILL: [&str; 10] = [
-    "INSERT INTO users (id, issuer, subject, name) SELECT 'u' || g, 'filled', 'u' || g, 'User ' || g FROM SERIES(20000)",
+    "INSERT INTO users (id, issuer, subject, name) SELECT 'u' || g, 'filled', 'u' || g, 'User ' || g FROM SERIES(100000)",
     "INSERT INTO chats (id, type, name, message_seq) SELECT 'g' || g, 'group', 'g' || g, 5 FROM SERIES(20000)",
     "INSERT INTO chat_participants (chat_id, user_id, role) SELECT 'g' || g, 'u' || ((g * 7 + k) % 2000 + 1), 'member' \
      FROM SERIES(20000) JOIN (SELECT 0 AS k UNION SELECT 1 UNION SELECT 2) AS three ON 1 = 1",

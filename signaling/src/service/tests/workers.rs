@@ -13,8 +13,8 @@ use crate::testing::rules;
 
 const WORKERS: usize = 40;
 const PEOPLE: usize = 24;
-/// Commands between two looks at all tables while the workers go on.
-const LOOK_EVERY: usize = 500;
+/// Looks at all tables while the workers go on.
+const LOOKS: usize = 10;
 
 /// How many commands; `make test-long` runs 100,000 on each database.
 fn commands() -> usize {
@@ -231,7 +231,7 @@ impl World {
             }
             self.count(first.err(), &format!("{command:?}"));
             let done = self.done.load(Ordering::Relaxed);
-            if done % LOOK_EVERY == 0 {
+            if done % (commands() / LOOKS) == 0 {
                 rules::tables(self.house.store()).await.unwrap();
             }
         }
