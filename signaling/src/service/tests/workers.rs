@@ -231,7 +231,7 @@ impl World {
             }
             self.count(first.err(), &format!("{command:?}"));
             let done = self.done.load(Ordering::Relaxed);
-            if done % (commands() / LOOKS) == 0 {
+            if done.is_multiple_of(commands() / LOOKS) {
                 rules::tables(self.house.store()).await.unwrap();
             }
         }
