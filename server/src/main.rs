@@ -10,6 +10,7 @@ mod page;
 mod people;
 mod secrets;
 mod serve;
+mod turn;
 
 use std::process::ExitCode;
 

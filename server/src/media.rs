@@ -1,5 +1,6 @@
 //! The media plane behind signaling's door: the same words on both sides, neither crate knows the other.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,16 +23,16 @@ pub(crate) struct Plane {
 }
 
 /// Starts it.
-pub(crate) fn start(config: &Media) -> Result<Arc<Plane>, Failure> {
-    let handle = sfu::start(&sfu::MediaConfig {
+pub(crate) fn start(config: &Media, tunnel: sfu::MakeTunnel<'_>) -> Result<Arc<Plane>, Failure> {
+    let settings = sfu::MediaConfig {
         listen: vec![config.listen],
         advertise: config.advertise.clone(),
         shards: config.shards,
         codecs: codecs(config),
         speakers: config.speakers.into(),
         ..sfu::MediaConfig::default()
-    })
-    .map_err(|e| format!("media.listen: {e}"))?;
+    };
+    let handle = sfu::start_with_tunnels(&settings, tunnel).map_err(|e| format!("media.listen: {e}"))?;
     tracing::info!(addresses = ?handle.addresses(), "media listens");
     Ok(Arc::new(Plane {
         handle,
@@ -43,6 +44,11 @@ impl Plane {
     /// What each shard has counted.
     pub(crate) async fn snapshot(&self) -> Vec<sfu::ShardSnapshot> {
         self.handle.snapshot().await
+    }
+
+    /// Our ICE addresses, as clients know them.
+    pub(crate) fn candidates(&self) -> Vec<SocketAddr> {
+        self.handle.candidates()
     }
 
     /// Says goodbye to every peer and ends the threads. Blocks until they have.

@@ -235,7 +235,7 @@ mod tests {
             listen: "127.0.0.1:0".parse().unwrap(),
             ..Default::default()
         };
-        let plane = crate::media::start(&media).unwrap();
+        let plane = crate::media::start(&media, &|_| None).unwrap();
         let page = Arc::new(Page {
             plane: plane.clone(),
             last: Mutex::default(),

@@ -25,6 +25,8 @@ pub(crate) enum SecretError {
 pub(crate) struct Secrets {
     /// Signs tokens.
     pub(crate) tokens: [u8; 32],
+    /// Makes TURN credentials.
+    pub(crate) turn: [u8; 32],
     /// Names this process in the database, the same over restarts.
     pub(crate) node: String,
 }
@@ -42,9 +44,11 @@ impl Secrets {
             .create(dir)
             .map_err(failed)?;
         let tokens = kept(&dir.join("token-secret"))?;
+        let turn = kept(&dir.join("turn-secret"))?;
         let node = kept(&dir.join("node-id"))?;
         Ok(Self {
             tokens,
+            turn,
             node: hex(&node[..8]),
         })
     }
@@ -127,7 +131,7 @@ mod tests {
         assert_ne!(other.tokens, again.tokens);
         assert_eq!(
             std::fs::read_dir(&data).unwrap().count(),
-            2,
+            3,
             "nothing temporary is left"
         );
     }

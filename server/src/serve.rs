@@ -17,10 +17,13 @@ use tokio::sync::watch;
 use crate::cli::{Failure, tokens};
 use crate::config::{Config, in_data_dir};
 use crate::secrets::{Secrets, one_time_code};
+use crate::turn::{IceServers, Turn};
 use crate::{demo, media, metrics, page};
 
 /// How long requests and sockets may take to end after a signal.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// REALM of the TURN server; clients only repeat it.
+const REALM: &str = "ringhall";
 
 /// Where records are kept: the configured database, or SQLite in the data folder.
 pub(crate) fn database_url(config: &Config) -> Result<String, Failure> {
@@ -63,11 +66,16 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         )
     })?;
     let url = public_url(&config, listener.local_addr()?);
-    let media = media::start(&config.media)?;
+    let tunnel = |peers: &[SocketAddr]| -> Option<Box<dyn sfu::Tunnel>> {
+        let turn = || Turn::new(REALM, &secrets.turn, peers);
+        config.turn.enabled.then(|| Box::new(turn()) as Box<dyn sfu::Tunnel>)
+    };
+    let media = media::start(&config.media, &tunnel)?;
     if let Some(listen) = config.metrics.address()? {
         let address = metrics::start(listen, media.clone()).await?;
         tracing::info!(%address, "metrics are served");
     }
+    let ice = IceServers::new(&config.turn, &secrets.turn, &media.candidates());
     let bus = Arc::new(LocalBus::new());
     let hints = bus.subscribe();
     let service = Arc::new(Service::new(
@@ -96,7 +104,7 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
             demo: users.clone(),
         },
         setup: Setup::new(code.clone()),
-        ice: Vec::new(),
+        ice: Arc::new(move |user| ice.of(user)),
     });
 
     let routes = router(app.clone()).fallback_service(page::router());

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::{MediaConfig, StartError};
 use crate::messages::{Command, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot};
 use crate::sys::Waker;
+use crate::tunnel::MakeTunnel;
 use crate::worker;
 
 /// Commands that may wait for one shard. A shard takes them between two packet batches, so a full queue means that it is
@@ -28,6 +29,7 @@ struct ShardDoor {
     commands: mpsc::Sender<Command>,
     waker: Waker,
     addresses: Vec<SocketAddr>,
+    candidates: Vec<SocketAddr>,
 }
 
 struct Shared {
@@ -47,6 +49,14 @@ pub struct Handle {
 /// # Errors
 /// [`StartError`] names the address that is taken, or what the system refused.
 pub fn start(config: &MediaConfig) -> Result<Handle, StartError> {
+    start_with_tunnels(config, &|_| None)
+}
+
+/// Starts the shards, each with the tunnel that `tunnel` makes for it on its port.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_tunnels(config: &MediaConfig, tunnel: MakeTunnel<'_>) -> Result<Handle, StartError> {
     if config.listen.is_empty() || config.shards == 0 {
         return Err(StartError::Nothing);
     }
@@ -55,11 +65,12 @@ pub fn start(config: &MediaConfig) -> Result<Handle, StartError> {
     let mut threads = Vec::new();
     for number in 0..config.shards {
         let (commands, queue) = mpsc::channel(COMMANDS);
-        let started = worker::start(config, number, queue, events.clone())?;
+        let started = worker::start(config, number, queue, events.clone(), tunnel)?;
         shards.push(ShardDoor {
             commands,
             waker: started.waker,
             addresses: started.addresses,
+            candidates: started.candidates,
         });
         threads.push(started.thread);
     }
@@ -174,6 +185,12 @@ impl Handle {
             .iter()
             .flat_map(|door| door.addresses.iter().copied())
             .collect()
+    }
+
+    /// Our ICE addresses, as clients know them.
+    pub fn candidates(&self) -> Vec<SocketAddr> {
+        let doors = self.shared.shards.iter();
+        doors.flat_map(|door| door.candidates.iter().copied()).collect()
     }
 
     /// Whether every shard's thread runs.

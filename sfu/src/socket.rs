@@ -3,9 +3,9 @@
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sfu_core::forward::Arena;
+use sfu_core::forward::{Arena, PacketBuffer};
 use sfu_core::types::Path;
 use smallvec::SmallVec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::{MediaConfig, StartError};
 use crate::runs::{Batch, Open};
 use crate::sys::{self, Inbox, MAX_RUN, RECEIVE_BATCH, Run};
+use crate::tunnel::{Outlet, Present, Tunnel};
 
 /// Socket buffers asked for, in bytes; the kernel may give less (`net.core.rmem_max`). A key frame to 100 viewers is 8 MB.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -47,6 +48,7 @@ pub struct SocketCounters {
 /// All sockets of a shard.
 pub(crate) struct Sockets {
     bound: Vec<Bound>,
+    outlet: Option<Outlet>,
     pub(crate) counters: SocketCounters,
 }
 
@@ -63,6 +65,7 @@ impl Sockets {
         }
         Ok(Self {
             bound,
+            outlet: None,
             counters: SocketCounters::default(),
         })
     }
@@ -149,11 +152,64 @@ impl Sockets {
         Some(Path::Udp { local, remote })
     }
 
-    /// Sends what waits in the arena and empties it.
+    /// Lets a tunnel share the port.
+    pub(crate) fn share_with(&mut self, tunnel: Box<dyn Tunnel>) {
+        self.outlet = Some(Outlet::new(tunnel));
+    }
+
+    /// Whether nothing waits at the tunnel.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outlet.as_ref().is_none_or(|outlet| outlet.wrapped.is_empty())
+    }
+
+    /// The tunnel on this port.
+    pub(crate) fn tunnel(&mut self) -> Option<&mut dyn Tunnel> {
+        match &mut self.outlet {
+            Some(outlet) => Some(outlet.tunnel.as_mut()),
+            None => None,
+        }
+    }
+
+    /// Where a received datagram, `buffer`, really comes from, once what is the tunnel's is taken out of its wrapping;
+    /// `None` when it was for the tunnel alone.
+    pub(crate) fn divert(
+        &mut self,
+        now: Instant,
+        path: Path,
+        buffer: &mut PacketBuffer,
+        present: Present<'_>,
+    ) -> Option<Path> {
+        match &mut self.outlet {
+            Some(outlet) => outlet.divert(now, path, buffer, present),
+            None => Some(path),
+        }
+    }
+
+    /// Sends what waits in the arena, and at the tunnel, and empties both.
     pub(crate) fn flush(&mut self, arena: &mut Arena) {
+        let mut outlet = self.outlet.take();
+        self.send_all(arena, outlet.as_mut());
+        if let Some(outlet) = &mut outlet
+            && !outlet.wrapped.is_empty()
+        {
+            self.send_all(&mut outlet.wrapped, None);
+        }
+        self.outlet = outlet;
+    }
+
+    fn send_all(&mut self, arena: &mut Arena, mut outlet: Option<&mut Outlet>) {
         let mut batch = Batch::new();
         for (path, datagrams) in arena.destinations() {
-            let Path::Udp { local, remote } = path else { continue };
+            let (local, remote) = match path {
+                Path::Udp { local, remote } => (local, remote),
+                Path::Turn { allocation, local, .. } => {
+                    if let Some(outlet) = &mut outlet {
+                        outlet.wrap(Instant::now(), allocation, local, datagrams);
+                    }
+                    continue;
+                }
+                Path::Tcp { .. } => continue,
+            };
             let Some(socket) = self.bound.iter().position(|bound| serves(bound.address, local)) else {
                 continue;
             };

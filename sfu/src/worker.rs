@@ -17,6 +17,7 @@ use crate::messages::{Command, MediaEvent};
 use crate::names::Names;
 use crate::socket::Sockets;
 use crate::sys::{self, Inbox, Waker};
+use crate::tunnel::MakeTunnel;
 
 /// Commands taken between two packet batches, so that a crowd of joins does not hold the packets up.
 const COMMANDS_PER_TURN: usize = 8;
@@ -31,6 +32,7 @@ const MAX_SLEEP: Duration = Duration::from_millis(500);
 pub(crate) struct Started {
     pub(crate) waker: Waker,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) candidates: Vec<SocketAddr>,
     pub(crate) thread: JoinHandle<()>,
 }
 
@@ -61,14 +63,19 @@ pub(crate) fn start(
     number: u8,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<MediaEvent>,
+    tunnel: MakeTunnel<'_>,
 ) -> Result<Started, StartError> {
-    let sockets = Sockets::open(config, number)?;
+    let mut sockets = Sockets::open(config, number)?;
     let waker = Waker::new()?;
     let addresses = sockets.addresses();
+    let candidates = sockets.candidates(&config.advertise);
+    if let Some(tunnel) = tunnel(&candidates) {
+        sockets.share_with(tunnel);
+    }
     let shard_config = ShardConfig {
         node: config.node,
         shard: number,
-        candidates: sockets.candidates(&config.advertise),
+        candidates: candidates.clone(),
         codecs: config.codecs.clone(),
         speakers: config.speakers,
     };
@@ -90,6 +97,7 @@ pub(crate) fn start(
     Ok(Started {
         waker,
         addresses,
+        candidates,
         thread,
     })
 }
@@ -115,6 +123,11 @@ impl Worker {
             if self.shard.next_deadline().is_some_and(|at| at <= now) {
                 self.guarded(|worker| worker.shard.handle_timeout(now));
             }
+            if let Some(tunnel) = self.sockets.tunnel()
+                && tunnel.next_deadline().is_some_and(|at| at <= now)
+            {
+                tunnel.handle_timeout(now);
+            }
             busy |= self.take_commands(woken);
             self.hand_over_events();
             self.flush(now);
@@ -123,9 +136,10 @@ impl Worker {
     }
 
     /// Sleeps until there is something to do; whether the waker has woken us. The last of `waits` is the waker's.
-    fn sleep(&self, waits: &mut [libc::pollfd], received_at: Option<Instant>) -> bool {
+    fn sleep(&mut self, waits: &mut [libc::pollfd], received_at: Option<Instant>) -> bool {
         let now = Instant::now();
-        let deadline = self.shard.next_deadline();
+        let tunnel = self.sockets.tunnel().and_then(|tunnel| tunnel.next_deadline());
+        let deadline = self.shard.next_deadline().into_iter().chain(tunnel).min();
         let limit = deadline
             .map_or(MAX_SLEEP, |at| at.saturating_duration_since(now))
             .min(MAX_SLEEP);
@@ -141,16 +155,27 @@ impl Worker {
     /// Takes a batch from every socket; whether more may be waiting.
     fn receive(&mut self, inbox: &mut Inbox, now: Instant) -> bool {
         let Self {
-            shard, sockets, delays, ..
+            shard,
+            sockets,
+            delays,
+            names,
+            present,
+            ..
         } = self;
+        // Asked when a tunnel is made or prolonged, not per packet.
+        let takes_part = |name: &str| {
+            let mut ids = present.values().flat_map(HashMap::keys);
+            ids.any(|id| names.seat(*id).is_some_and(|seat| seat.participant == name))
+        };
         let (mut failed, mut more) = (false, false);
         for socket in 0..sockets.len() {
             more |= sockets.receive(socket, inbox);
             inbox.each(|remote, local, buffer| {
-                let Some(path) = sockets.path(socket, remote, local) else {
+                sockets.counters.received += 1;
+                let path = sockets.path(socket, remote, local);
+                let Some(path) = path.and_then(|path| sockets.divert(now, path, buffer, &takes_part)) else {
                     return;
                 };
-                sockets.counters.received += 1;
                 failed |= contained(shard, |shard| shard.handle_datagram(now, path, buffer)).is_none();
                 if shard.outgoing().len() >= FLUSH_BYTES {
                     flush(shard, sockets, delays, now);
@@ -213,7 +238,7 @@ impl Worker {
 
 /// Sends what waits. What it brought into being came at `since`.
 fn flush(shard: &mut Shard, sockets: &mut Sockets, delays: &mut Delays, since: Instant) {
-    if shard.outgoing().is_empty() {
+    if shard.outgoing().is_empty() && sockets.is_empty() {
         return;
     }
     let before = sockets.counters.sent;

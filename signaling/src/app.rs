@@ -18,6 +18,9 @@ use crate::ws::{Realtime, Registry, SocketConfig};
 /// Milliseconds after which a client may come back to a server that goes down.
 const DRAIN_RETRY_MS: u32 = 1_000;
 
+/// Makes `RTCConfiguration.iceServers` for one user: credentials are personal.
+pub type IceServers = Arc<dyn Fn(&UserId) -> Vec<IceServer> + Send + Sync>;
+
 /// What [`App::new`] is made of.
 pub struct Parts {
     /// Calls, users, chats.
@@ -41,7 +44,7 @@ pub struct Parts {
     /// The one-time code of a first start.
     pub setup: Setup,
     /// For `RTCConfiguration.iceServers`.
-    pub ice: Vec<IceServer>,
+    pub ice: IceServers,
 }
 
 /// Everything that connections and requests share.
@@ -55,7 +58,7 @@ pub struct App {
     pub(crate) sockets: SocketConfig,
     pub(crate) info: ServerInfo,
     pub(crate) setup: Setup,
-    pub(crate) ice: Vec<IceServer>,
+    pub(crate) ice: IceServers,
     pub(crate) sessions: Registry,
     pub(crate) live: Live,
     pub(crate) presences: Presences,

@@ -1,9 +1,12 @@
 // Every scenario in one process, so that each browser and server is started once. Start it with ./run.
+import { finish } from './harness/stage.mjs';
+
 const rounds = Number(process.env.E2E_REPEAT ?? 1);
 
 for (let round = 1; round <= rounds; round += 1) {
   // The query makes each round's modules new ones: they register their tests again, over the same browsers and servers.
-  for (const topic of ['ring-and-talk', 'not-answered', 'group', 'layers', 'locked-sound', 'appearance']) {
+  for (const topic of ['ring-and-talk', 'not-answered', 'group', 'layers', 'locked-sound', 'relayed', 'appearance']) {
     await import(`./scenarios/${topic}.mjs?round=${round}`);
   }
 }
+await finish();

@@ -123,9 +123,6 @@ impl Server {
             ],
         )?;
         let wish = Wish::of(view)?;
-        if !relay.knows(who.user) {
-            return Err(Refusal::new(CODE_FORBIDDEN, "The participant is in no call"));
-        }
         // An allocation that is over but not yet swept is in the way of its 5-tuple.
         self.disconnected(client, relay);
         let address = client.remote().ip();

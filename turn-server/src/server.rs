@@ -106,7 +106,8 @@ pub trait Relay {
     /// Whether this peer may be reached. Refused ones get 403.
     fn permits(&self, peer: SocketAddr) -> bool;
 
-    /// Whether the user is still somebody: asked at every request that prolongs anything.
+    /// Whether the user takes part (still): asked at every request that prolongs something or opens a way to a peer. Not
+    /// at Allocate, where the expiry of the credential counts: a browser allocates before it joins.
     fn knows(&self, user: &str) -> bool;
 }
 

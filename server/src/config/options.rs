@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// Audio and video.
     pub(crate) media: Media,
+    /// For clients behind firewalls.
+    pub(crate) turn: Turn,
     /// Who may sign in.
     pub(crate) auth: Auth,
     /// Periods and limits of calls.
@@ -109,6 +111,22 @@ impl Metrics {
     }
 }
 
+/// For clients behind firewalls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Turn {
+    /// Whether the built-in TURN server answers on the media port.
+    pub(crate) enabled: bool,
+    /// Another TURN or STUN server, instead or besides: `turn:host:port?transport=tcp`, ...
+    pub(crate) external_urls: Vec<String>,
+    /// The secret shared with it (`static-auth-secret` of coturn); empty: a fixed user.
+    pub(crate) external_secret: String,
+    /// The fixed user's name.
+    pub(crate) external_username: String,
+    /// The fixed user's password.
+    pub(crate) external_password: String,
+}
+
 /// Who may sign in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -171,6 +189,18 @@ impl Default for Media {
     }
 }
 
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            external_urls: Vec::new(),
+            external_secret: String::new(),
+            external_username: String::new(),
+            external_password: String::new(),
+        }
+    }
+}
+
 impl Default for Auth {
     fn default() -> Self {
         Self {
@@ -212,6 +242,18 @@ impl Config {
         }
         if self.retention.commands_hours == 0 || self.retention.every_seconds == 0 {
             return no("retention.commands_hours and retention.every_seconds must be above 0");
+        }
+        let schemes = ["stun:", "stuns:", "turn:", "turns:"];
+        if let Some(url) = { &self.turn.external_urls }
+            .iter()
+            .find(|url| !schemes.iter().any(|scheme| url.starts_with(scheme)))
+        {
+            return no(&format!(
+                "turn.external_urls: {url:?} has to begin with stun:, stuns:, turn: or turns:"
+            ));
+        }
+        if !self.turn.external_secret.is_empty() && !self.turn.external_username.is_empty() {
+            return no("turn.external_secret and turn.external_username exclude each other: set one of them");
         }
         let url = &self.database.url;
         let known = ["postgres://", "postgresql://", "sqlite:"];

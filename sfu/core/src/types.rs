@@ -16,12 +16,16 @@ pub enum Path {
     Tcp {
         /// Connection number.
         connection: u64,
+        /// The peer's address.
+        remote: SocketAddr,
     },
     /// Through our own TURN server, by allocation number.
     Turn {
         /// Allocation number.
         allocation: u64,
-        /// The synthetic peer address behind it.
+        /// Our address that the client sends to.
+        local: SocketAddr,
+        /// The relayed address at which the client appears.
         remote: SocketAddr,
     },
 }

@@ -40,11 +40,11 @@ pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, Wire
     let (session, frames) = Session::new(user.id.clone(), hello.device.clone(), claims, app.sockets.queue_frames);
     session.send_frame(&ServerFrame::Welcome(Welcome {
         session: session_id(&user.id, &hello.device),
+        ice: (app.ice)(&user.id),
         user,
         epoch,
         seq: newest,
         replay,
-        ice: app.ice.clone(),
         limits: Limits {
             max_participants: config.max_participants,
             ring_max_members: config.ring_max_members,

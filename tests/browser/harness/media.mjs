@@ -124,3 +124,15 @@ export async function encoded(person) {
     return ['q', 'h', 'f'].flatMap((rid) => layers.filter((layer) => layer.rid === rid)).map((layer) => layer.active);
   });
 }
+
+/** The candidate pair that carries the media, with both candidates. */
+export async function selectedPair(person) {
+  return person.page.evaluate(async () => {
+    const reports = [...(await window.ringhall.pc().getStats()).values()];
+    const find = (id) => reports.find((report) => report.id === id);
+    const chosen = reports.find((report) => report.type === 'transport')?.selectedCandidatePairId;
+    // Firefox has no transport report; its pairs say which one is selected.
+    const pair = find(chosen) ?? reports.find((report) => report.type === 'candidate-pair' && report.selected);
+    return pair && { local: find(pair.localCandidateId), remote: find(pair.remoteCandidateId) };
+  });
+}

@@ -5,18 +5,36 @@ import { eventually } from './wait.mjs';
 
 const id = (name, attributes = '') => `[data-testid="${name}"]${attributes}`;
 
+/** Every connection of the page uses relayed candidates only. */
+const RELAY_ONLY = () => {
+  const Native = RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(configuration) {
+      super({ ...configuration, iceTransportPolicy: 'relay' });
+    }
+  };
+};
+
 const VIEWPORT = { width: 1100, height: 760 };
 
 export class Person {
-  /** Opens a window and signs in. `dark`: what the system prefers; `script` runs
-   * before the page's own; `opened` gets the person before that can fail. */
-  static async arrive(browserName, server, login, { dark = false, viewport = VIEWPORT, script, opened = () => {} } = {}) {
+  /**
+   * Opens a window and signs in. `dark`: what the system prefers; `relayOnly`: the network lets only TURN pass; `script`
+   * runs before the page's own; `opened` gets the person before that can fail.
+   */
+  static async arrive(
+    browserName,
+    server,
+    login,
+    { dark = false, relayOnly = false, viewport = VIEWPORT, script, opened = () => {} } = {},
+  ) {
     const context = await (await browser(browserName)).createBrowserContext();
     const page = await context.newPage({ type: 'window' });
     const person = new Person(browserName, context, page, login);
     opened(person);
     await page.setViewport(viewport);
     if (script) await page.evaluateOnNewDocument(script);
+    if (relayOnly) await page.evaluateOnNewDocument(RELAY_ONLY);
     if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
     else await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
     await page.goto(server.url, { waitUntil: 'load' });

@@ -1,5 +1,5 @@
 // What the scenarios share: servers, browsers and the people in them, and the promise that all of it is ended.
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 
 import { closeBrowsers } from './browsers.mjs';
 import { keepEvidence } from './evidence.mjs';
@@ -29,9 +29,11 @@ export function server(database, options = {}) {
   return servers.get(key);
 }
 
+const scenarios = [];
+
 /** A test with people in it: they leave when it ends, and when it fails, what they saw is kept. */
 export function scenario(name, body, { timeout = 240_000 } = {}) {
-  test(name, { timeout }, async (t) => {
+  const done = test(name, { timeout }, async (t) => {
     const people = [];
     const arrive = (browser, at, login, how) =>
       Person.arrive(browser, at, login, { ...how, opened: (person) => people.push(person) });
@@ -48,10 +50,16 @@ export function scenario(name, body, { timeout = 240_000 } = {}) {
       for (const person of people) await person.leave().catch(() => {});
     }
   });
+  scenarios.push(done);
 }
 
-after(async () => {
+/**
+ * Waits for every scenario, then ends browsers and servers. Not a hook of the test runner: it takes the whole run for
+ * finished when all tests of the first file are left out by their names.
+ */
+export async function finish() {
+  await Promise.all(scenarios);
   await closeBrowsers();
   retire();
   for (const started of retired) await started.then((s) => s.stop()).catch(() => {});
-});
+}

@@ -1,7 +1,7 @@
 //! Connectivity checks: a Binding request is verified before anything in it is believed, and answered (RFC 8445 §7.3,
 //! RFC 8489).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use crypto::RTCCrypto;
 use shared::error::Error;
@@ -53,11 +53,11 @@ pub(crate) struct Check {
 }
 
 /// Verifies a datagram as a check of one of `generations` and makes the answer. `from` is the peer's address, for
-/// XOR-MAPPED-ADDRESS; `None` where there is none (TCP), which answers with the unspecified address.
+/// XOR-MAPPED-ADDRESS.
 pub(crate) fn verify(
     crypto: &dyn RTCCrypto,
     generations: &[Generation],
-    from: Option<SocketAddr>,
+    from: SocketAddr,
     datagram: &[u8],
 ) -> Result<Check, DropReason> {
     if datagram.len() > MAX_CHECK_BYTES || datagram.len() < MESSAGE_HEADER_SIZE {
@@ -114,7 +114,6 @@ pub(crate) fn verify(
         // An ICE-lite agent is always controlled (RFC 8445 §6.1.1): the peer has to change its role.
         build(crypto, pwd, &[&request, &BINDING_ERROR, &CODE_ROLE_CONFLICT])
     } else {
-        let from = from.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
         let mapped = XorMappedAddress {
             ip: from.ip(),
             port: from.port(),

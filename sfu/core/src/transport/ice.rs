@@ -80,11 +80,8 @@ impl Ice {
         path: Path,
         datagram: &[u8],
     ) -> Result<Checked, DropReason> {
-        let from = match path {
-            Path::Udp { remote, .. } | Path::Turn { remote, .. } => Some(remote),
-            Path::Tcp { .. } => None,
-        };
-        let check = verify(crypto, &self.generations, from, datagram)?;
+        let (Path::Udp { remote, .. } | Path::Tcp { remote, .. } | Path::Turn { remote, .. }) = path;
+        let check = verify(crypto, &self.generations, remote, datagram)?;
         if check.generation == 0 {
             self.generations.truncate(1);
         }
