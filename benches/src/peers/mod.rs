@@ -2,6 +2,7 @@
 //! (or one that runs already), with a way in for publishers and viewers.
 
 pub mod floor;
+pub mod janus;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};

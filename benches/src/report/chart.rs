@@ -4,7 +4,7 @@ use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 
 /// Size in pixels; the page scales it to the width of its column.
-const SIZE: (u32, u32) = (520, 260);
+const SIZE: (u32, u32) = (440, 240);
 /// Placeholders; `style.css` maps them.
 const TEXT: RGBColor = RGBColor(1, 1, 1);
 const GRID: RGBColor = RGBColor(2, 2, 2);
@@ -79,6 +79,8 @@ pub fn distribution(series: &[Series], unit: &str) -> Result<String, ChartError>
             .filter(|x| *x > 0.0)
     };
     let from = xs().fold(f64::INFINITY, f64::min).clamp(1e-3, 1e6);
+    // Whole decades below, so that the axis has labels; the right end is the longest sample.
+    let from = 10_f64.powf(from.log10().floor());
     let to = xs().fold(0.0, f64::max).max(from * 10.0);
     draw(|area| {
         let mut chart = ChartBuilder::on(area)
@@ -127,8 +129,8 @@ where
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
         .axis_style(AXIS)
-        .label_style(("sans-serif", 14, &TEXT))
-        .axis_desc_style(("sans-serif", 14, &TEXT))
+        .label_style(("sans-serif", 15, &TEXT))
+        .axis_desc_style(("sans-serif", 15, &TEXT))
         .x_desc(x_name)
         .x_labels(x_labels)
         .y_labels(5)

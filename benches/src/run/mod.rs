@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use crate::engine::Engine;
 use crate::media::stamp::now_ns;
-use crate::peers::{Peer, PeerError, floor};
+use crate::peers::{Peer, PeerError, floor, janus};
 use crate::proc;
 use crate::report::model::{FORMAT, Figures, Outcome, Report, Round, Run, ScenarioReport, TargetReport};
 use crate::ringhall::{Server, ServerConfig};
@@ -199,8 +199,9 @@ async fn start_peer(target: &str, scenario: &Scenario) -> Result<Box<dyn Peer>, 
             let faults = faults.split(',').map(str::to_owned).collect();
             floor::start_with(scenario, floor(false, faults)).await
         }
+        None if target == "janus" => janus::start(scenario).await,
         _ => Err(PeerError::Unable(format!(
-            "{target}: no such target; there are: ringhall, floor, floor-gso"
+            "{target}: no such target; there are: ringhall, floor, floor-gso, janus"
         ))),
     }
 }
