@@ -3,9 +3,24 @@ import { finish } from './harness/stage.mjs';
 
 const rounds = Number(process.env.E2E_REPEAT ?? 1);
 
+const TOPICS = [
+  'ring-and-talk',
+  'not-answered',
+  'tabs',
+  'call-waiting',
+  'group',
+  'layers',
+  'moderation',
+  'history',
+  'restart',
+  'locked-sound',
+  'relayed',
+  'appearance',
+];
+
 for (let round = 1; round <= rounds; round += 1) {
   // The query makes each round's modules new ones: they register their tests again, over the same browsers and servers.
-  for (const topic of ['ring-and-talk', 'not-answered', 'group', 'layers', 'locked-sound', 'relayed', 'appearance']) {
+  for (const topic of TOPICS) {
     await import(`./scenarios/${topic}.mjs?round=${round}`);
   }
 }

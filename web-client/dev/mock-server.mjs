@@ -16,11 +16,11 @@ export async function startMock(port = 0) {
   const world = new World();
   const ops = operations(world);
   const http = createServer(async (req, res) => {
-    const { pathname } = new URL(req.url, "http://mock");
+    const { pathname, searchParams } = new URL(req.url, "http://mock");
     let body = "";
     for await (const chunk of req) body += chunk;
     const token = req.headers.authorization?.slice("Bearer ".length);
-    const answer = api(world, req.method, pathname, body && JSON.parse(body), token);
+    const answer = api(world, req.method, pathname, body && JSON.parse(body), token, searchParams);
     if (answer) {
       res.writeHead(answer[0], { "content-type": "application/json" }).end(JSON.stringify(answer[1]));
       return;

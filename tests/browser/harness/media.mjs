@@ -136,3 +136,15 @@ export async function selectedPair(person) {
     return pair && { local: find(pair.localCandidateId), remote: find(pair.remoteCandidateId) };
   });
 }
+
+/** Waits until nothing more of somebody's voice arrives: its energy stands still three times in a row. */
+export async function silent(person, user, { ms = 20_000 } = {}) {
+  let last = null;
+  let still = 0;
+  return eventually(`${person.login} (${person.browser}) receives no sound from ${user}`, async () => {
+    const now = (await inbound(person, user, 'mic'))?.totalAudioEnergy ?? 0;
+    still = last !== null && now - last < 1e-6 ? still + 1 : 0;
+    last = now;
+    return still >= 3;
+  }, ms, 250);
+}

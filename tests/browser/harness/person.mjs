@@ -65,6 +65,17 @@ export class Person {
     await this.context.close();
   }
 
+  /** A further tab of the same browser, signed in as the same person. `people`: who is looked after when a test ends. */
+  async anotherTab(server, people) {
+    const tab = new Person(this.browser, this.context, await this.context.newPage({ type: 'window' }), this.login);
+    people.push(tab);
+    await tab.page.setViewport(VIEWPORT);
+    if (this.browser === 'firefox') await tab.page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
+    await tab.page.goto(server.url, { waitUntil: 'load' });
+    await tab.signIn();
+    return tab;
+  }
+
   // What a person does.
 
   async signIn() {
@@ -97,6 +108,12 @@ export class Person {
       `${this.login} can click ${name}`,
       () => this.page.$eval(selector, (e) => !e.disabled && e.getAttribute('aria-disabled') !== 'true'),
     );
+    await this.page.locator(selector).setTimeout(20_000).click();
+  }
+
+  /** Clicks what is inside something else; with no name the thing itself. */
+  async clickIn(outer, attributes, name) {
+    const selector = name ? `${id(outer, attributes)} ${id(name)}` : id(outer, attributes);
     await this.page.locator(selector).setTimeout(20_000).click();
   }
 
@@ -152,6 +169,15 @@ export class Person {
       async () => (await this.page.$(selector)) === null,
       ms,
     );
+  }
+
+  /** A sentence that matches is shown for a while. */
+  async isTold(pattern) {
+    await eventually(`${this.login} (${this.browser}) is told ${pattern}`, async () => {
+      const said = await this.page.$$eval(id('toast', ' p'), (all) => all.map((e) => e.textContent));
+      if (said.some((text) => pattern.test(text))) return true;
+      throw new Error(JSON.stringify(said));
+    });
   }
 
   async count(name, attributes = '') {

@@ -39,6 +39,7 @@ export class Server {
 
   #child;
   #exited;
+  #options = {};
 
   constructor(folder, database, port, name) {
     this.folder = folder;
@@ -54,6 +55,7 @@ export class Server {
   }
 
   async #launch(options) {
+    this.#options = options;
     const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith('RINGHALL_'));
     this.#child = spawn(process.env.RINGHALL_BIN, ['serve', '--demo'], {
       env: {
@@ -92,6 +94,17 @@ export class Server {
       direct: chats.find((chat) => chat.type === 'direct').id,
       group: chats.find((chat) => chat.type === 'group').id,
     };
+  }
+
+  /** Ends the process at once, as a crash or a lost machine does. */
+  async kill() {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** Starts it again over the same data, at the same address. */
+  async restart() {
+    await this.#launch(this.#options);
   }
 
   /** Ends the process (SIGTERM, as systemd does), by its id, and says how it ended. */

@@ -43,8 +43,31 @@ function details(world, callId) {
   return null;
 }
 
+function history(world, me, missedOnly) {
+  const mine = world.chats.filter(({ members }) => members.some(({ id }) => id === me.id));
+  const calls = mine.flatMap((chat) =>
+    chat.messages
+      .filter(({ kind }) => kind === "call")
+      .map(({ call, senderId, createdAt }) => ({
+        ...call,
+        mine: senderId === me.id ? "left" : call.mine,
+        chatId: chat.id,
+        chatName: chat.name,
+        initiator: userOf(known(senderId)),
+        others: chat.members.filter(({ id }) => id !== senderId).map(userOf),
+        othersCount: chat.members.length - 1,
+        createdAt,
+        startedAt: null,
+        endedAt: createdAt,
+        seen: true,
+      })),
+  );
+  const wanted = calls.filter(({ mine: part }) => !missedOnly || part === "missed");
+  return { calls: wanted.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1)), next: null, unseen: 0 };
+}
+
 /** `[status, body]` of an API request; null when it is none. */
-export function api(world, method, path, body, token) {
+export function api(world, method, path, body, token, query) {
   const [, , , kind, id, part] = path.split("/");
   if (!path.startsWith("/api/v1/")) return null;
   const me = people.find((p) => p.id === token);
@@ -60,6 +83,7 @@ export function api(world, method, path, body, token) {
   if (kind === "chats" && part === "messages") {
     return [200, { messages: world.chats.find((c) => c.id === id)?.messages ?? [], more: false }];
   }
+  if (kind === "calls" && !id) return [200, history(world, me, query.get("missed") === "true")];
   const call = kind === "calls" && id ? details(world, id) : null;
   return call ? [200, call] : [404, { code: "NOT_FOUND", asked: ago(0) }];
 }

@@ -196,6 +196,7 @@ export class World {
         lastSeen: this.online(p.id) ? null : ago(95),
       })),
       incoming: [],
+      missedCalls: id === "u-ivan" ? 1 : 0,
     };
   }
 }

@@ -7,6 +7,10 @@ export async function direct({ open, shot }) {
   await shot(ivan, "sign-in");
   await signIn(ivan, "ivan");
   await shot(ivan, "chats");
+  await click(ivan, "calls");
+  await see(ivan, "calls-entry");
+  await shot(ivan, "calls");
+  await ivan.keyboard.press("Escape");
   await openChat(ivan, "c-direct");
   await shot(ivan, "chat");
   await click(ivan, "call-details-open");

@@ -213,8 +213,18 @@ export class RinghallClient extends Emitter<ClientEvents> {
     });
   }
 
-  sendMessage(chatId: string, content: string): Promise<Message> {
-    return this.connection.send<Message>({ op: "send_message", d: { chatId, content } });
+  /** Writes into a chat; with `callId` also to those in that call who are not in the chat. */
+  sendMessage(chatId: string, content: string, callId?: string): Promise<Message> {
+    return this.connection.send<Message>({ op: "send_message", d: { chatId, content, ...(callId && { callId }) } });
+  }
+
+  /** Missed calls were looked at; tells all tabs. */
+  markCallsSeen(): void {
+    if (this.#state.missedCalls === 0) return;
+    this.#set({ ...this.#state, missedCalls: 0 });
+    this.connection.send({ op: "mark_calls_seen", d: {} }).catch(() => {
+      // Counted again with the next snapshot.
+    });
   }
 
   markRead(chatId: string): void {

@@ -22,8 +22,7 @@ export { PeerLink } from "./media/peer.ts";
 export type { WantedTile } from "./media/slots.ts";
 export * from "./protocol/index.ts";
 export {
-  type CallDetails,
-  type CallDetailsParticipant,
+  type CallFilter,
   type DemoUser,
   type GuestLink,
   type InviteInfo,

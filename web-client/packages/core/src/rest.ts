@@ -1,15 +1,5 @@
 import { RinghallError } from "./errors.ts";
-import type {
-  CallStatus,
-  CallType,
-  Chat,
-  EndReason,
-  ErrorCode,
-  Message,
-  ParticipantStatus,
-  User,
-  UserId,
-} from "./protocol/index.ts";
+import type { CallDetails, CallPage, Chat, ErrorCode, Message, User } from "./protocol/index.ts";
 
 export interface DemoUser {
   login: string;
@@ -40,34 +30,14 @@ export interface MessagePage {
   more: boolean;
 }
 
-/** One person's part in a past or present call. */
-export interface CallDetailsParticipant {
-  user: User;
-  status: ParticipantStatus;
-  /** RFC 3339; null for who was never in it. */
-  joinedAt: string | null;
-  leftAt: string | null;
-  /** Whole seconds in the seat, over all stays. */
-  duration: number;
-}
-
-/** A past or present call, as the details show it. Times are RFC 3339. */
-export interface CallDetails {
-  callId: string;
-  chatId: string;
-  type: CallType;
-  status: CallStatus;
-  endReason: EndReason | null;
-  initiatedBy: UserId;
-  /** When the ring began. */
-  createdAt: string;
-  /** The first answer. */
-  startedAt: string | null;
-  endedAt: string | null;
-  endedBy: UserId | null;
-  /** Whole seconds of talk. */
-  duration: number;
-  participants: CallDetailsParticipant[];
+/** Which calls of one's own history. */
+export interface CallFilter {
+  /** Only those that were missed. */
+  missed?: boolean;
+  chatId?: string;
+  /** `next` of the page before. */
+  cursor?: string;
+  limit?: number;
 }
 
 /** A room and its link. */
@@ -130,6 +100,13 @@ export class Rest {
 
   call(callId: string): Promise<CallDetails> {
     return this.#call("GET", `/api/v1/calls/${encodeURIComponent(callId)}`);
+  }
+
+  /** This person's own calls, newest first, and how many missed ones they have not seen. */
+  calls(filter: CallFilter = {}): Promise<CallPage> {
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries(filter)) if (value !== undefined) query.set(key, String(value));
+    return this.#call("GET", `/api/v1/calls?${query}`);
   }
 
   /** Makes a room; without a name it gets one that cannot be guessed. */

@@ -96,7 +96,12 @@ test("presence and the count of a call are taken from the room's stream", () => 
 
 test("an event of another call changes nothing", () => {
   const state = after(ring);
-  expect(
-    reduceEvent(state, { op: "call_missed", d: { callId: "z", chatId: "b", initiator: me, timestamp: "" } }, 0),
-  ).toBe(state);
+  expect(reduceEvent(state, { op: "call_answered_elsewhere", d: { callId: "z", device: "d" } }, 0)).toBe(state);
+});
+
+test("missed calls are counted until they are seen in any tab", () => {
+  const d = { callId: "c", chatId: "chat", initiator: { id: "x", name: "X", avatar: null }, timestamp: "" };
+  const missed = reduceEvent({ ...emptyState, missedCalls: 2 }, { op: "call_missed", d }, 0);
+  expect(missed.missedCalls).toBe(3);
+  expect(reduceEvent(missed, { op: "calls_seen", d: { unseen: 0 } }, 0).missedCalls).toBe(0);
 });

@@ -13,9 +13,11 @@ export interface ClientState {
   presence: ReadonlyMap<UserId, UserPresence>;
   /** Calls that ring for this person now. */
   incoming: readonly Ring[];
+  /** Missed calls that this person has not seen yet. */
+  missedCalls: number;
 }
 
-export const emptyState: ClientState = { me: null, chats: [], presence: new Map(), incoming: [] };
+export const emptyState: ClientState = { me: null, chats: [], presence: new Map(), incoming: [], missedCalls: 0 };
 
 /** The state after a durable event. */
 export function reduceEvent(state: ClientState, event: EventBody, now: number): ClientState {
@@ -26,6 +28,7 @@ export function reduceEvent(state: ClientState, event: EventBody, now: number): 
         chats: event.d.chats,
         presence: new Map(event.d.presence.map((entry) => [entry.userId, entry])),
         incoming: event.d.incoming.map((ring) => ({ ...ring, receivedAt: now })),
+        missedCalls: event.d.missedCalls,
       };
     case "message": {
       const message = event.d;
@@ -94,6 +97,9 @@ export function reduceEvent(state: ClientState, event: EventBody, now: number): 
     case "call_ended":
       return withCall(withoutRing(state, event.d.callId), event.d.callId, (chat) => ({ ...chat, activeCall: null }));
     case "call_missed":
+      return withoutRing({ ...state, missedCalls: state.missedCalls + 1 }, event.d.callId);
+    case "calls_seen":
+      return { ...state, missedCalls: event.d.unseen };
     case "call_answered_elsewhere":
       return withoutRing(state, event.d.callId);
     case "call_rejected":

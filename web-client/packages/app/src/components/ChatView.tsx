@@ -48,7 +48,12 @@ function ChatHeader({ chat }: { chat: Chat }) {
       <Avatar id={other?.id ?? chat.id} name={name} url={other?.avatar} group={!other} />
       <div class="chat-title">
         <h1>{name}</h1>
-        <p>{other ? presenceText(world.value?.presence.get(other.id)) : membersText(chat)}</p>
+        <p
+          data-testid="chat-presence"
+          data-presence={other ? (world.value?.presence.get(other.id)?.presence ?? "offline") : ""}
+        >
+          {other ? presenceText(world.value?.presence.get(other.id)) : membersText(chat)}
+        </p>
       </div>
       <CallButton chat={chat} type="audio" icon="phone" />
       <CallButton chat={chat} type="video" icon="video" />

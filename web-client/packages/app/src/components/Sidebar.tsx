@@ -5,6 +5,7 @@ import { attempt, selectChat } from "../state/actions.ts";
 import { chatName, chats, connection, isOnline, me, openChatId, otherMember, world } from "../state/app.ts";
 import { newMeeting } from "../state/room.ts";
 import { Avatar } from "./Avatar.tsx";
+import { CallsButton } from "./CallsDialog.tsx";
 import { historyText } from "./history.ts";
 import { Icon } from "./Icon.tsx";
 import { Settings } from "./Settings.tsx";
@@ -23,6 +24,7 @@ export function Sidebar() {
               : t(connection.value === "waiting" ? "connection.waiting" : "connection.connecting")}
           </span>
         </div>
+        <CallsButton />
         <button
           type="button"
           class="icon-button"
@@ -86,7 +88,7 @@ function ChatItem({ chat }: { chat: Chat }) {
       <span class="chat-item-side">
         {lastMessage && <time>{shortTime(lastMessage.createdAt, new Date(), lang.value)}</time>}
         {unread > 0 && (
-          <span class="badge">
+          <span class="badge" data-testid="unread" data-count={unread}>
             {unread > 99 ? "99+" : unread}
             <span class="visually-hidden">{t("chats.unread", { n: unread })}</span>
           </span>

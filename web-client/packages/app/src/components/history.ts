@@ -1,4 +1,4 @@
-import type { Chat, Message } from "@ringhall/core";
+import type { CallEntry, Chat, Message } from "@ringhall/core";
 import { durationInWords } from "../i18n/format.ts";
 import { catalogues, lang, t } from "../i18n/index.ts";
 import { me } from "../state/app.ts";
@@ -26,4 +26,15 @@ export function historyText(message: Message, chat: Chat): string {
   if (call.status === "cancelled") return t("history.cancelled");
   if (call.endReason === "declined") return t("history.declined");
   return t(call.endReason === "busy" ? "history.busy" : "history.unanswered");
+}
+
+/** What became of a call in the reader's own history, in a few words. */
+export function outcomeText({ mine, status, duration, initiator }: CallEntry): string {
+  if (mine === "missed") return t("calls.missed");
+  if (status === "ringing" || status === "ongoing") return t("calls.live");
+  if (status === "failed") return t("history.failed");
+  const own = initiator.id === me.value?.id;
+  if (status === "ended" && mine === "left") return durationInWords(duration, catalogues[lang.value], lang.value);
+  if (own) return t(status === "cancelled" ? "calls.cancelled" : "calls.unanswered");
+  return t(mine === "declined" || mine === "busy" ? "calls.declined" : "calls.missed");
 }

@@ -66,7 +66,9 @@ export async function decline(callId: string, busy: boolean): Promise<void> {
 
 export async function send(chatId: string, content: string): Promise<boolean> {
   try {
-    await client.value?.sendMessage(chatId, content);
+    // In a call its chat is that of the call, which may have people in it who are not in the chat.
+    const here = call.value?.view.chatId === chatId ? call.value.callId : undefined;
+    await client.value?.sendMessage(chatId, content, here);
     return true;
   } catch (error) {
     tellError(error);

@@ -69,11 +69,17 @@ export class CallMedia {
     this.#build(early);
   }
 
-  /** The WebSocket is back: whatever got lost with the old one is said again. */
+  /**
+   * The WebSocket is back: whatever got lost with the old one is said again. An ICE restart asks at once whether the
+   * server still knows this connection, which one that was started anew does not; a path that was never steady would
+   * take seven seconds to be called dead.
+   */
   reconnected(): void {
     if (this.#ended || !this.#link) return;
-    if (!this.#answered) this.#build();
-    else if (this.#pending || !this.#up) this.#restart();
+    if (!this.#answered) {
+      this.#build();
+      if (this.#cancelHeal) this.#later(REBUILD_MS);
+    } else this.#restart();
     this.#told = "";
     this.#sendIntents();
   }

@@ -228,6 +228,19 @@ describe("a dead path", () => {
     expect(session.view.phase).toBe("connected");
   });
 
+  test("a server that was started anew is found out at once, and gets a new connection", async () => {
+    await connected();
+    refuse = ({ op, d }) => (op === "media_offer" && "ufrag" in d ? new RinghallError("NOT_FOUND", "who?") : null);
+    await session.reconnected();
+    await settle();
+    expect(links.all).toHaveLength(2);
+    expect(offer()).toMatchObject({ sdp: "offer" });
+    answer(offer()["offerId"]);
+    await settle();
+    links.last.become("connected");
+    expect(session.view.phase).toBe("connected");
+  });
+
   test("the answer to a restart brings credentials alone", async () => {
     await connected();
     session.media.networkChanged();
