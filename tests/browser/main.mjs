@@ -10,7 +10,6 @@ const TOPICS = [
   'call-waiting',
   'group',
   'layers',
-  'moderation',
   'history',
   'restart',
   'locked-sound',

@@ -65,6 +65,11 @@ export class Person {
     await this.context.close();
   }
 
+  /** Opens a link in the same tab; who is signed in there stays so. */
+  async visit(url) {
+    await this.page.goto(url, { waitUntil: 'load' });
+  }
+
   /** A further tab of the same browser, signed in as the same person. `people`: who is looked after when a test ends. */
   async anotherTab(server, people) {
     const tab = new Person(this.browser, this.context, await this.context.newPage({ type: 'window' }), this.login);
