@@ -10,6 +10,8 @@ const TOPICS = [
   'call-waiting',
   'group',
   'layers',
+  'moderation',
+  'room',
   'history',
   'restart',
   'locked-sound',

@@ -81,6 +81,7 @@ pub(super) async fn enter(
         return Err(Problem::new(ErrorCode::Forbidden, "the token does not reach this room"));
     }
     app.service.store().enter(&chat, &user.id).await?;
+    app.service.announce_chat_to(&chat, &user.id).await?;
     shown(&app, &user.id, &chat, name).await
 }
 

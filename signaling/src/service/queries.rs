@@ -206,10 +206,23 @@ impl Service {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such chat.
     pub async fn announce_chat(&self, chat: &ChatId) -> Result<()> {
+        self.announce(chat, |_| true).await
+    }
+
+    /// Tells one member of a chat that it appeared: their pages are open already and know nothing of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such chat.
+    pub async fn announce_chat_to(&self, chat: &ChatId, user: &UserId) -> Result<()> {
+        self.announce(chat, |member| member == user).await
+    }
+
+    async fn announce(&self, chat: &ChatId, to: impl Fn(&UserId) -> bool) -> Result<()> {
         retrying!(async {
             let mut unit = Unit::begin(self).await?;
             let locked = unit.lock_chats(BTreeSet::from([chat.clone()])).await?.remove(chat);
-            for user in locked.ok_or(StoreError::NotFound("chat"))?.members.keys() {
+            let members = locked.ok_or(StoreError::NotFound("chat"))?.members;
+            for user in members.keys().filter(|member| to(member)) {
                 if let Some(seen) = chats::chats_of(&mut unit.tx, user, Some(chat)).await?.pop() {
                     unit.tell(
                         user,

@@ -256,6 +256,8 @@ async fn a_room_is_entered_by_its_link_and_its_lobby_can_be_opened() {
     let token = server.token(&server.maria);
     let enter = format!("/api/v1/rooms/{name}/enter");
     let entered = ok(&server, "POST", &enter, Some(&token), Value::Null).await;
+    let told = maria.event("chat_updated").await;
+    assert_eq!(told["id"], chat, "her pages are open already");
     assert_eq!(
         (
             &entered["chat"]["activeCall"]["count"],
