@@ -28,6 +28,10 @@ use crate::service::{Actor, Link};
 /// large can still be answered with 4400; beyond this it is cut off unread.
 const HARD_LIMIT: usize = 2 * MAX_SDP_FRAME_BYTES;
 
+/// Bytes that the library reads at once, and gathers before it writes. Its own 128 KiB each would be most of what an idle
+/// connection costs, and frames are small; longer ones are read in several steps.
+const SOCKET_BUFFER: usize = 4 << 10;
+
 /// Frames above the rate that are answered or ignored before the connection is closed as a flood, and how many of them
 /// are forgiven in a second.
 const FLOOD_FRAMES: u32 = 200;
@@ -67,6 +71,8 @@ pub(crate) async fn upgrade(
         .into_response();
     };
     upgrade
+        .read_buffer_size(SOCKET_BUFFER)
+        .write_buffer_size(SOCKET_BUFFER)
         .max_message_size(HARD_LIMIT)
         .max_frame_size(HARD_LIMIT)
         .on_upgrade(move |socket| async move { run(app, socket, place).await })
