@@ -88,6 +88,9 @@ function onSession(session: CallSession): void {
     toast(t(muted ? "toast.mutedBy" : "toast.unmutedBy", { name: by.name }));
   });
   session.on("refused", tellError);
+  // From the session, not from the message: who waited already is told of before this tab knows that it is in the call.
+  const knocked = newAtTheDoor();
+  session.on("change", ({ waiting }) => knocked(waiting));
 }
 
 onClient((client) => {
@@ -102,17 +105,12 @@ onClient((client) => {
     dismissAll();
     onSession(session);
   });
-  const knocked = newAtTheDoor();
   const joined = collected("toast.joined", "toast.joinedMany");
   const left = collected("toast.left", "toast.leftMany");
   client.on("realtime", (event) => {
     if (event.op === "call_locked" && event.d.callId === client.call?.callId) {
       if (event.d.by.id === me.value?.id) return;
       toast(t(event.d.locked ? "toast.locked" : "toast.unlocked", { name: event.d.by.name }));
-      return;
-    }
-    if (event.op === "waiting_list" && event.d.callId === client.call?.callId) {
-      knocked(event.d.waiting);
       return;
     }
     // Two people see for themselves that the other one came or went.
