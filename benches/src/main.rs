@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use benches::floor;
 use benches::impair;
 use benches::library;
+use benches::peers::whip;
 use benches::report;
 use benches::report::model::{Outcome, Report, Verdict};
 use benches::ringhall::ServerConfig;
@@ -44,7 +45,8 @@ struct RunArgs {
     /// Names of scenarios, of sets of them (short, full, soak), or TOML files
     #[arg(required = true)]
     scenarios: Vec<String>,
-    /// Where to measure: ringhall, and beside it floor, floor-gso, janus, or a WHIP/WHEP server's http://host:port; may be repeated
+    /// Where to measure: ringhall, and beside it floor, floor-gso, janus, janus-loops, or a server that runs already,
+    /// whip:URL with {room} and {stream} where they belong; may be repeated
     #[arg(long = "target", default_value = "ringhall")]
     targets: Vec<String>,
     /// Rounds of each scenario at each target, one target after the other in each round
@@ -71,15 +73,31 @@ struct RunArgs {
     /// Threads that carry media here [default: half of the processors]
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Address of the clients' sockets
-    #[arg(long, default_value = "127.0.0.1")]
-    bind: IpAddr,
+    /// Address of the sockets of clients and servers [default: 127.0.0.1; with Janus, which takes no loopback, this machine's]
+    #[arg(long)]
+    bind: Option<IpAddr>,
+    /// WHEP URL of the whip: target [default: the WHIP URL with whep for whip]
+    #[arg(long, default_value = "")]
+    whep: String,
+    /// Bearer token of the whip: target, or @FILE with one a line for each session in turn
+    #[arg(long, env = "RINGHALL_LOAD_TOKEN", value_parser = tokens)]
+    token: Option<Tokens>,
+    /// Process of the whip: target when it is on this machine, for CPU and memory
+    #[arg(long)]
+    server_pid: Option<u32>,
     /// Ends with an error when a verdict is bad or a round failed
     #[arg(long)]
     strict: bool,
     /// Shows no progress
     #[arg(long)]
     quiet: bool,
+}
+
+#[derive(Clone)]
+struct Tokens(Vec<String>);
+
+fn tokens(text: &str) -> Result<Tokens, String> {
+    whip::Options::tokens(text).map(Tokens)
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -167,6 +185,12 @@ async fn measure(arguments: RunArgs) -> Result<ExitCode, Failure> {
         server,
         threads: arguments.threads,
         bind: arguments.bind,
+        whip: whip::Options {
+            whip: String::new(),
+            whep: arguments.whep,
+            tokens: arguments.token.map_or_else(Vec::new, |tokens| tokens.0),
+            pid: arguments.server_pid,
+        },
         silent: arguments.quiet,
         command: std::env::args()
             .skip(1)

@@ -1,6 +1,6 @@
 //! What /proc says of a process, of this one, and of the whole machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,25 @@ pub fn time_of(name: &str) -> Duration {
         }
     }
     sum
+}
+
+/// Datagrams that the kernel dropped so far at UDP sockets with these inodes, because they were full.
+pub fn udp_drops(inodes: &HashSet<u64>) -> u64 {
+    ["/proc/self/net/udp", "/proc/self/net/udp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .map(|text| drops(&text, inodes))
+        .sum()
+}
+
+/// proc(5): one socket a line, the inode in the tenth column and the drops in the last.
+fn drops(text: &str, inodes: &HashSet<u64>) -> u64 {
+    let drops = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let inode = fields.nth(9)?.parse().ok()?;
+        inodes.contains(&inode).then(|| fields.last()?.parse::<u64>().ok())?
+    };
+    text.lines().skip(1).filter_map(drops).sum()
 }
 
 /// Busy time of all processors so far, what a hypervisor took included.
@@ -204,6 +223,15 @@ mod tests {
         let (name, user, system) = stat(line).unwrap();
         assert_eq!((name, user), ("a) b (c)", Duration::from_millis(1_500)));
         assert_eq!(system, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn drops_are_those_of_our_own_sockets() {
+        let text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+            1: 0100007F:1ECA 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 4711 2 0000000000000000 12\n\
+            2: 0100007F:1ECB 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 4712 2 0000000000000000 5\n";
+        assert_eq!(drops(text, &[4_711].into()), 12);
+        assert_eq!(drops(text, &[4_711, 4_712, 1].into()), 17);
     }
 
     #[test]

@@ -65,6 +65,30 @@ pub enum DoorKind {
     Whip,
 }
 
+/// Whose WebRTC a client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientKind {
+    /// str0m: thousands of streams in one process.
+    #[default]
+    Str0m,
+    /// The `webrtc` crate: another implementation of everything, relays and ICE over TCP; a few dozen streams.
+    Webrtc,
+}
+
+/// How packets get to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    /// UDP.
+    #[default]
+    Direct,
+    /// The server's own TURN, over UDP, and nothing else.
+    Turn,
+    /// ICE over TCP (RFC 6544).
+    Tcp,
+}
+
 /// Rooms with media.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +111,12 @@ pub struct Rooms {
     /// Whether members ring and accept (the first starts a call in a group chat) instead of joining a room by its token.
     #[serde(default)]
     pub ringing: bool,
+    /// Whose WebRTC the clients are.
+    #[serde(default)]
+    pub client: ClientKind,
+    /// Their way to the server.
+    #[serde(default)]
+    pub route: Route,
     /// What publishers say.
     #[serde(default)]
     pub audio: Audio,
@@ -190,6 +220,8 @@ pub struct View {
     pub large_height: u32,
     /// The large tile goes to another person this often, seconds; 0: never.
     pub change_seconds: f64,
+    /// The first small tile becomes as high as a large one and small again, this often, seconds; 0: never. By the WebSocket.
+    pub resize_seconds: f64,
 }
 
 impl Default for View {
@@ -201,6 +233,7 @@ impl Default for View {
             large: 0,
             large_height: 720,
             change_seconds: 0.0,
+            resize_seconds: 0.0,
         }
     }
 }
@@ -401,6 +434,14 @@ impl Scenario {
             if rooms.door == DoorKind::WebSocket && rooms.publishers + rooms.viewers > 0 {
                 return senseless(
                     "by the WebSocket everybody is a member; publishers and viewers are for door = \"whip\"",
+                );
+            }
+            if rooms.route != Route::Direct && rooms.client != ClientKind::Webrtc {
+                return senseless("route = \"turn\" and \"tcp\" need client = \"webrtc\"");
+            }
+            if rooms.route == Route::Turn && rooms.door == DoorKind::Whip {
+                return senseless(
+                    "a relay's credentials come by the WebSocket: route = \"turn\" needs door = \"websocket\"",
                 );
             }
             if rooms.audio.bitrate == 0 && rooms.video.is_none() {

@@ -89,7 +89,7 @@ fn family(
 fn text(shards: &[ShardSnapshot]) -> String {
     let mut out = String::new();
     type Number = fn(&ShardSnapshot) -> u64;
-    let numbers: [(&str, &str, &str, Number); 13] = [
+    let numbers: [(&str, &str, &str, Number); 15] = [
         ("participants", "gauge", "Participants with a transport.", |s| {
             s.participants as u64
         }),
@@ -98,6 +98,18 @@ fn text(shards: &[ShardSnapshot]) -> String {
             "gauge",
             "Received packets kept for retransmission and for those who join.",
             |s| s.kept as u64,
+        ),
+        (
+            "downlinks_estimated",
+            "gauge",
+            "Viewers whose link's rate has been estimated.",
+            |s| s.estimates.0 as u64,
+        ),
+        (
+            "downlink_estimate_bits_per_second",
+            "gauge",
+            "Sum of the estimates of viewers' links.",
+            |s| s.estimates.1,
         ),
         (
             "packets_received_total",
@@ -203,6 +215,7 @@ mod tests {
     fn every_shard_and_reason_has_its_line_and_the_histogram_adds_up() {
         let mut busy = ShardSnapshot {
             participants: 7,
+            estimates: (3, 4_500_000),
             ..Default::default()
         };
         busy.delays.counts[0] = 5;
@@ -214,6 +227,8 @@ mod tests {
         for expected in [
             "ringhall_media_participants{shard=\"0\"} 0",
             "ringhall_media_participants{shard=\"1\"} 7",
+            "ringhall_media_downlinks_estimated{shard=\"1\"} 3",
+            "ringhall_media_downlink_estimate_bits_per_second{shard=\"1\"} 4500000",
             "ringhall_media_dropped_total{shard=\"1\",reason=\"flood\"} 0",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.00005\"} 5",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.0001\"} 7",
@@ -226,7 +241,7 @@ mod tests {
         }
         // Each name is described once, before its first number.
         let names = lines.iter().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!(names, 15);
+        assert_eq!(names, 17);
     }
 
     #[tokio::test]

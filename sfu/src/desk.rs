@@ -41,6 +41,7 @@ impl Worker {
                     counters: self.shard.counters().clone(),
                     participants: self.shard.participants(),
                     kept: self.shard.kept(),
+                    estimates: self.shard.estimates(),
                     sockets: self.sockets.counters,
                     delays: self.delays,
                 }));

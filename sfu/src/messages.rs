@@ -132,6 +132,8 @@ pub struct ShardSnapshot {
     pub participants: usize,
     /// Received packets that are kept for retransmissions and for viewers that join.
     pub kept: usize,
+    /// Viewers' links whose rate is known, and the sum of their estimates, bit/s.
+    pub estimates: (usize, u64),
     /// What the sockets have done.
     pub sockets: SocketCounters,
     /// How long datagrams stayed.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use signaling::protocol::IceServer;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
 use str0m::media::{Direction, MediaKind, Mid, Simulcast, SimulcastLayer};
@@ -12,7 +13,7 @@ use str0m::net::Protocol;
 use str0m::{Candidate, Rtc};
 
 use crate::impair::sdp::redirect;
-use crate::scenario::{Codec, Video};
+use crate::scenario::{ClientKind, Codec, Route, Video};
 
 use super::socket;
 
@@ -25,6 +26,9 @@ pub enum ConnectionError {
     /// str0m.
     #[error("client: {0}")]
     Rtc(#[from] str0m::RtcError),
+    /// The `webrtc` crate.
+    #[error("client: {0}")]
+    Webrtc(String),
     /// The answer, or an address, is not one that str0m takes.
     #[error("negotiation: {0}")]
     Negotiation(String),
@@ -50,12 +54,32 @@ pub struct Wanted<'a> {
     pub video_slots: usize,
     /// Codec of the video that is received.
     pub codec: Codec,
+    /// Whose WebRTC.
+    pub client: ClientKind,
+    /// The way to the server.
+    pub route: Route,
+    /// Relays that the server offers.
+    pub ice: &'a [IceServer],
+}
+
+/// The mids of a connection's m-lines.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// Sends the microphone.
+    pub audio: Option<String>,
+    /// Sends the camera.
+    pub video: Option<String>,
+    /// Receive audio.
+    pub audio_slots: Vec<String>,
+    /// Receive video.
+    pub video_slots: Vec<String>,
 }
 
 /// A connection with its m-lines.
 pub struct Connection {
     pub(super) rtc: Rtc,
-    pub(super) socket: UdpSocket,
+    /// Taken out by the thread that runs it.
+    pub(super) socket: Option<UdpSocket>,
     pub(super) address: SocketAddr,
     /// Sends the microphone.
     pub audio: Option<Mid>,
@@ -65,15 +89,12 @@ pub struct Connection {
     pub(super) codec: Codec,
     /// RIDs of the camera's layers; empty: no simulcast.
     pub(super) rids: Vec<String>,
-    /// Receive m-lines for audio.
-    pub audio_slots: Vec<Mid>,
-    /// Receive m-lines for video.
-    pub video_slots: Vec<Mid>,
 }
 
 /// A connection that has offered.
 pub struct Offered {
     connection: Connection,
+    lines: Lines,
     pending: SdpPendingOffer,
     video_name: Option<&'static str>,
 }
@@ -86,7 +107,7 @@ fn certificate() -> Option<DtlsCert> {
         .clone()
 }
 
-fn name(codec: Codec) -> &'static str {
+pub(super) fn name(codec: Codec) -> &'static str {
     match codec {
         Codec::Vp8 => "VP8",
         Codec::H264 => "H264",
@@ -141,9 +162,9 @@ pub fn offer(bind: IpAddr, wanted: Wanted<'_>) -> Result<(Offered, String), Conn
         });
         api.add_media(MediaKind::Video, Direction::SendOnly, None, None, simulcast)
     });
-    let mut slots = |kind: MediaKind, count: usize| -> Vec<Mid> {
+    let mut slots = |kind: MediaKind, count: usize| -> Vec<String> {
         (0..count)
-            .map(|_| api.add_media(kind, Direction::RecvOnly, None, None, None))
+            .map(|_| api.add_media(kind, Direction::RecvOnly, None, None, None).to_string())
             .collect()
     };
     let audio_slots = slots(MediaKind::Audio, wanted.audio_slots);
@@ -153,12 +174,16 @@ pub fn offer(bind: IpAddr, wanted: Wanted<'_>) -> Result<(Offered, String), Conn
     let offered = Offered {
         connection: Connection {
             rtc,
-            socket,
+            socket: Some(socket),
             address,
             audio,
             video,
             codec,
             rids,
+        },
+        lines: Lines {
+            audio: audio.as_ref().map(ToString::to_string),
+            video: video.as_ref().map(ToString::to_string),
             audio_slots,
             video_slots,
         },
@@ -170,8 +195,8 @@ pub fn offer(bind: IpAddr, wanted: Wanted<'_>) -> Result<(Offered, String), Conn
 
 impl Offered {
     /// The m-lines, to name them to the server.
-    pub fn lines(&self) -> &Connection {
-        &self.connection
+    pub fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 
     /// Takes the server's answer; with `through`, the server is reached by that address instead of its own.
@@ -209,24 +234,22 @@ pub fn answer(
     let answer = rtc.sdp_api().accept_offer(offer)?;
     let connection = Connection {
         rtc,
-        socket,
+        socket: Some(socket),
         address,
         audio: None,
         video: None,
         codec,
         rids: Vec::new(),
-        audio_slots: Vec::new(),
-        video_slots: Vec::new(),
     };
     Ok((connection, answer.to_sdp_string()))
 }
 
-fn redirected(sdp: &str, through: Option<SocketAddr>) -> String {
+pub(super) fn redirected(sdp: &str, through: Option<SocketAddr>) -> String {
     through.map_or_else(|| sdp.to_owned(), |proxy| redirect(sdp, proxy))
 }
 
 /// Whether an SDP has a payload type for a codec in an m-line that is not rejected.
-fn takes(sdp: &str, codec: &str) -> bool {
+pub(super) fn takes(sdp: &str, codec: &str) -> bool {
     let wanted = format!("{codec}/90000").to_ascii_lowercase();
     sdp.split("\nm=").skip(1).any(|section| {
         let rejected = section.split_ascii_whitespace().nth(1) == Some("0") && !section.contains("a=bundle-only");

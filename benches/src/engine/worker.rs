@@ -1,33 +1,29 @@
 //! A media thread: many connections, one poll, one heap of deadlines.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use str0m::format::Codec as Format;
-use str0m::media::{Mid, Pt, Rid};
-use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpWrite};
-use str0m::{Event, IceConnectionState, Input, Output, Rtc};
+use str0m::RtcError;
 use tokio::sync::{mpsc as channel, oneshot};
 
-use crate::media::flow::{Arrival, News, Viewer};
-use crate::media::schedule::{Packet, Schedule};
-use crate::media::stamp::now_ns;
+use crate::media::flow::Viewer;
+use crate::media::schedule::Schedule;
 use crate::media::tally::Tally;
-use crate::scenario::Codec;
+use crate::proc;
 
+use super::ClientEvent;
+use super::client::Client;
 use super::connection::Connection;
-use super::socket;
+use super::socket::{BATCH, Batch};
 
-/// Datagrams taken from one socket before others get their turn; the rest is taken in the next round.
-const TURN: usize = 64;
+/// Batches taken from one socket before others get their turn; the rest is taken in the next round.
+const TURN: usize = 4;
 /// Longest wait without a look at the deadlines.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// The waker's place among the tokens.
@@ -40,17 +36,6 @@ pub(super) struct Job {
     pub(super) schedule: Option<Schedule>,
     pub(super) viewer: Viewer,
     pub(super) events: channel::UnboundedSender<ClientEvent>,
-}
-
-/// What a connection says of itself.
-#[derive(Clone, Copy, Debug)]
-pub enum ClientEvent {
-    /// DTLS is up.
-    Connected,
-    /// Something new is shown or heard; nanoseconds since 1970.
-    News(News, u64),
-    /// It broke, or could not be made.
-    Failed,
 }
 
 /// What a thread is told.
@@ -67,28 +52,6 @@ pub(super) enum Order {
     Stop,
 }
 
-struct Client {
-    rtc: Rtc,
-    socket: UdpSocket,
-    address: SocketAddr,
-    audio: Option<(Mid, Pt)>,
-    video: Option<(Mid, Pt)>,
-    /// Layers' RIDs; empty: no simulcast.
-    rids: Vec<Rid>,
-    names: (Option<Mid>, Option<Mid>, Codec),
-    schedule: Option<Schedule>,
-    viewer: Viewer,
-    events: channel::UnboundedSender<ClientEvent>,
-    connected: bool,
-    failed: bool,
-    /// More may be in the socket.
-    unread: bool,
-    drops: u32,
-    deadline: Instant,
-    /// The earliest entry in the heap.
-    scheduled: Option<Instant>,
-}
-
 pub(super) struct Worker {
     poll: Poll,
     orders: mpsc::Receiver<Order>,
@@ -100,8 +63,8 @@ pub(super) struct Worker {
     /// Came before the window opened, in the current second.
     before: Tally,
     window: Option<Tally>,
-    buffer: Vec<u8>,
-    control: Vec<u8>,
+    /// What our sockets had dropped when the window opened.
+    drops: u64,
 }
 
 impl Worker {
@@ -118,8 +81,7 @@ impl Worker {
             second: Tally::new(),
             before: Tally::new(),
             window: None,
-            buffer: vec![0; 2_048],
-            control: socket::control_buffer(),
+            drops: 0,
         };
         Ok((worker, waker))
     }
@@ -127,6 +89,7 @@ impl Worker {
     /// Runs until it is told to stop.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
+        let mut batch = Batch::default();
         loop {
             let wait = self.timers();
             let wait = if self.unread.is_empty() { wait } else { Duration::ZERO };
@@ -149,7 +112,7 @@ impl Worker {
                 }
             }
             for key in ready.drain(..) {
-                self.readable(key);
+                self.readable(key, &mut batch);
                 // Reading must not make sending late.
                 if self.heap.peek().is_some_and(|Reverse((at, _))| *at <= Instant::now()) {
                     self.timers();
@@ -188,10 +151,12 @@ impl Worker {
                     // What the current second holds already does not belong to the window.
                     self.before = self.second.take();
                     self.window = Some(Tally::new());
+                    self.drops = self.dropped();
                 }
                 Ok(Order::Close(reply)) => {
                     let mut tally = self.window.take().unwrap_or_default();
                     tally.add(&self.second);
+                    tally.counts.socket_drops = self.dropped().saturating_sub(self.drops);
                     for (_, client) in &self.clients {
                         for jitter in client.viewer.jitter() {
                             tally.jitter.saturating_record((jitter / 1_000.0) as u64);
@@ -219,40 +184,33 @@ impl Worker {
         self.clients.get_mut(key)
     }
 
-    fn add(&mut self, job: Job) {
-        let connection = job.connection;
+    /// What the kernel dropped at the sockets that are open now.
+    fn dropped(&self) -> u64 {
+        let inodes: HashSet<u64> = self.clients.iter().map(|(_, c)| c.inode).collect();
+        proc::udp_drops(&inodes)
+    }
+
+    fn add(&mut self, mut job: Job) {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
-        let mut socket = UdpSocket::from_std(connection.socket);
-        if let Err(error) = self
-            .poll
-            .registry()
-            .register(&mut socket, Token(key), Interest::READABLE)
-        {
-            eprintln!("a socket cannot be waited for: {error}");
-            let _ = job.events.send(ClientEvent::Failed);
-            return;
-        }
-        let now = Instant::now();
-        entry.insert(Client {
-            rtc: connection.rtc,
-            socket,
-            address: connection.address,
-            audio: None,
-            video: None,
-            rids: connection.rids.iter().map(|r| Rid::from(r.as_str())).collect(),
-            names: (connection.audio, connection.video, connection.codec),
-            schedule: job.schedule,
-            viewer: job.viewer,
-            events: job.events,
-            connected: false,
-            failed: false,
-            unread: true,
-            drops: 0,
-            deadline: now,
-            scheduled: None,
+        let socket = job.connection.socket.take();
+        let registered = socket.map(UdpSocket::from_std).ok_or(io::ErrorKind::NotFound.into());
+        let registered = registered.and_then(|mut socket| {
+            let registry = self.poll.registry();
+            registry.register(&mut socket, Token(key), Interest::READABLE)?;
+            Ok::<_, io::Error>(socket)
         });
+        let socket = match registered {
+            Ok(socket) => socket,
+            Err(error) => {
+                eprintln!("a socket cannot be waited for: {error}");
+                let _ = job.events.send(ClientEvent::Failed);
+                return;
+            }
+        };
+        let now = Instant::now();
         self.keys.insert(job.id, key);
+        entry.insert(Client::new(job, socket, now));
         self.unread.push(key);
         self.due(key, now);
     }
@@ -295,46 +253,35 @@ impl Worker {
 
     /// Sends what is due and lets the transport act.
     fn due(&mut self, key: usize, now: Instant) {
-        let Some(client) = self.clients.get_mut(key) else {
-            return;
-        };
-        let result = client.send_due(now, &mut self.second);
-        let result = result.and_then(|()| {
-            client.rtc.handle_input(Input::Timeout(Instant::now()))?;
-            client.drain(0, &mut self.second)
-        });
-        self.done(key, result);
+        if let Some(client) = self.clients.get_mut(key) {
+            let result = client.due(now, &mut self.second);
+            self.done(key, result);
+        }
     }
 
-    fn readable(&mut self, key: usize) {
+    fn readable(&mut self, key: usize, batch: &mut Batch) {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
         let mut result = Ok(());
-        client.unread = false;
-        for turn in 0.. {
-            if turn == TURN {
-                client.unread = true;
-                break;
-            }
-            match socket::receive(&client.socket, &mut self.buffer, &mut self.control) {
-                Ok(Some(got)) => {
-                    let dropped = got.drops.wrapping_sub(client.drops);
-                    if dropped > 0 && dropped < u32::MAX / 2 {
-                        self.second.counts.socket_drops += u64::from(dropped);
-                        client.drops = got.drops;
+        client.unread = true;
+        for _ in 0..TURN {
+            match batch.receive(&client.socket) {
+                Ok(count) => {
+                    if count > 0 {
+                        result = client.receive(batch, &mut self.second);
                     }
-                    let at_ns = if got.at_ns == 0 { now_ns() } else { got.at_ns };
-                    let datagram = &self.buffer[..got.length];
-                    result = client.receive(datagram, got.source, at_ns, &mut self.second);
-                    if result.is_err() {
+                    if count < BATCH || result.is_err() {
+                        client.unread = false;
                         break;
                     }
                 }
-                Ok(None) => break,
                 // An ICMP error of an earlier send; the next receive works.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(_) => break,
+                Err(_) => {
+                    client.unread = false;
+                    break;
+                }
             }
         }
         if client.unread {
@@ -343,7 +290,7 @@ impl Worker {
         self.done(key, result);
     }
 
-    fn done(&mut self, key: usize, result: Result<(), str0m::RtcError>) {
+    fn done(&mut self, key: usize, result: Result<(), RtcError>) {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
@@ -354,150 +301,5 @@ impl Worker {
             client.deadline = Instant::now() + Duration::from_secs(3_600);
         }
         self.schedule(key);
-    }
-}
-
-impl Client {
-    fn fail(&mut self, tally: &mut Tally) {
-        if !std::mem::replace(&mut self.failed, true) {
-            tally.counts.failed += 1;
-            let _ = self.events.send(ClientEvent::Failed);
-        }
-    }
-
-    fn receive(
-        &mut self,
-        datagram: &[u8],
-        source: SocketAddr,
-        at_ns: u64,
-        tally: &mut Tally,
-    ) -> Result<(), str0m::RtcError> {
-        if self.failed {
-            return Ok(());
-        }
-        let Ok(receive) = Receive::new(Protocol::Udp, source, self.address, datagram) else {
-            return Ok(());
-        };
-        self.rtc.handle_input(Input::Receive(Instant::now(), receive))?;
-        self.drain(at_ns, tally)
-    }
-
-    /// Takes out everything that the transport has for us; `at_ns` is when the datagram came that may have brought it.
-    fn drain(&mut self, at_ns: u64, tally: &mut Tally) -> Result<(), str0m::RtcError> {
-        loop {
-            match self.rtc.poll_output()? {
-                Output::Timeout(at) => {
-                    let next = self
-                        .schedule
-                        .as_ref()
-                        .filter(|_| self.connected)
-                        .and_then(Schedule::next);
-                    self.deadline = next.map_or(at, |next| next.min(at));
-                    return Ok(());
-                }
-                Output::Transmit(transmit) => {
-                    if self.socket.send_to(&transmit.contents, transmit.destination).is_err() {
-                        tally.counts.send_failures += 1;
-                    }
-                }
-                Output::Event(Event::RtpPacket(packet)) => {
-                    let arrival = Arrival {
-                        ssrc: *packet.header.ssrc,
-                        sequence: *packet.seq_no,
-                        payload: &packet.payload,
-                        at_ns: if at_ns == 0 { now_ns() } else { at_ns },
-                    };
-                    let events = &self.events;
-                    self.viewer.note(arrival, tally, |news| {
-                        let _ = events.send(ClientEvent::News(news, arrival.at_ns));
-                    });
-                }
-                Output::Event(Event::Connected) => self.connected(),
-                Output::Event(Event::KeyframeRequest(request)) => {
-                    tally.counts.key_frame_requests += 1;
-                    let layer = request
-                        .rid
-                        .and_then(|rid| self.rids.iter().position(|r| *r == rid))
-                        .unwrap_or(0);
-                    if let Some(schedule) = &mut self.schedule {
-                        schedule.key_frame(layer);
-                    }
-                }
-                Output::Event(Event::IceConnectionStateChange(IceConnectionState::Disconnected)) => self.fail(tally),
-                Output::Event(_) => {}
-            }
-        }
-    }
-
-    fn connected(&mut self) {
-        self.connected = true;
-        let (audio, video, codec) = self.names;
-        let format = match codec {
-            Codec::Vp8 => Format::Vp8,
-            Codec::H264 => Format::H264,
-            Codec::Vp9 => Format::Vp9,
-            Codec::Av1 => Format::Av1,
-        };
-        let pt = |rtc: &Rtc, mid: Mid, format: Format| {
-            let agreed = rtc.media(mid)?.remote_pts().to_vec();
-            let params = rtc.codec_config().params();
-            let fits = |pt: &Pt| params.iter().any(|p| p.pt() == *pt && p.spec().codec == format);
-            let first = agreed.iter().copied().find(fits);
-            first.or_else(|| params.iter().find(|p| p.spec().codec == format).map(|p| p.pt()))
-        };
-        self.audio = audio.and_then(|mid| Some((mid, pt(&self.rtc, mid, Format::Opus)?)));
-        self.video = video.and_then(|mid| Some((mid, pt(&self.rtc, mid, format)?)));
-        let _ = self.events.send(ClientEvent::Connected);
-    }
-
-    fn send_due(&mut self, now: Instant, tally: &mut Tally) -> Result<(), str0m::RtcError> {
-        let Some(mut schedule) = self.schedule.take_if(|_| self.connected && !self.failed) else {
-            return Ok(());
-        };
-        let mut result = Ok(());
-        let mut late = Vec::new();
-        schedule.due(
-            now,
-            |behind| late.push(behind),
-            |packet| {
-                if result.is_ok() {
-                    result = self.send(&packet, tally);
-                }
-            },
-        );
-        for behind in late {
-            tally.lateness.saturating_record(behind.as_micros() as u64);
-        }
-        self.schedule = Some(schedule);
-        result
-    }
-
-    fn send(&mut self, packet: &Packet<'_>, tally: &mut Tally) -> Result<(), str0m::RtcError> {
-        let line = match packet.layer {
-            None => self.audio,
-            Some(_) => self.video,
-        };
-        let Some((mid, pt)) = line else { return Ok(()) };
-        let rid = packet.layer.and_then(|layer| self.rids.get(layer).copied());
-        let now = Instant::now();
-        let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, rid) else {
-            return Ok(());
-        };
-        let mut values = ExtensionValues::default();
-        if let Some((level, voice)) = packet.level {
-            values.audio_level = Some(-(level as i8));
-            values.voice_activity = Some(voice);
-        }
-        let write = RtpWrite::new(pt, packet.sequence.into(), packet.timestamp, now, packet.payload)
-            .ext_vals(values)
-            .marker(packet.marker)
-            .nackable(packet.layer.is_some());
-        stream.write_rtp(write);
-        tally.counts.sent += 1;
-        tally.counts.sent_bytes += packet.payload.len() as u64;
-        self.rtc.handle_input(Input::Timeout(now))?;
-        // At once, so that the stamp says when the packet left.
-        self.drain(0, tally)
     }
 }

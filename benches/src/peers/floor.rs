@@ -1,5 +1,6 @@
 //! The bare forwarder as a peer: a child process, talked to over its pipes.
 
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 
 use async_trait::async_trait;
@@ -17,6 +18,8 @@ use crate::scenario::Scenario;
 pub struct Options {
     /// Sends segments (UDP GSO).
     pub gso: bool,
+    /// Where it listens; `None`: on loopback.
+    pub address: Option<Ipv4Addr>,
     /// Defects on purpose, as the command line takes them.
     pub faults: Vec<String>,
     /// The program; empty: the running one.
@@ -62,6 +65,8 @@ pub async fn start_with(scenario: &Scenario, options: Options) -> Result<Box<dyn
     };
     let mut command = Command::new(program);
     command.arg("floor").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let address = options.address.unwrap_or(Ipv4Addr::LOCALHOST);
+    command.args(["--listen", &format!("{address}:0")]);
     if options.gso {
         command.arg("--gso");
     }

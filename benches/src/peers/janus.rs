@@ -8,6 +8,7 @@ mod api;
 mod config;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::scenario::{Codec, Scenario};
 pub struct Options {
     /// Threads that carry media (`event_loops`); `None`: as it comes, one thread per connection.
     pub event_loops: Option<u32>,
+    /// The only address that it offers; `None`: all that it finds.
+    pub address: Option<IpAddr>,
 }
 
 /// How long it may take to answer its port.
@@ -93,7 +96,7 @@ pub async fn start_with(scenario: &Scenario, options: Options) -> Result<Box<dyn
     let failed = |what: &str, error: &dyn std::fmt::Display| PeerError::Failed(format!("Janus {what}: {error}"));
     let folder = tempfile::tempdir().map_err(|e| failed("has no folder", &e))?;
     let port = config::free_port().map_err(|e| failed("has no port", &e))?;
-    config::write(folder.path(), port, options.event_loops).map_err(|e| failed("has no configuration", &e))?;
+    config::write(folder.path(), port, &options).map_err(|e| failed("has no configuration", &e))?;
     let log = std::fs::File::create(folder.path().join("log")).map_err(|e| failed("has no log", &e))?;
     let mut child = Command::new("janus")
         .arg("-F")
@@ -171,6 +174,20 @@ impl Janus {
         rooms.rooms.insert(name.to_owned(), (number, handle));
         Ok(number)
     }
+
+    /// Waits until those whom somebody wants to see are connected: before, Janus knows no such feed.
+    async fn wait_for(&self, room: &str, wants: &[Want]) -> Result<(), PeerError> {
+        let handles: Vec<HandleId> = {
+            let rooms = self.rooms.lock().await;
+            let key = |want: &Want| (room.to_owned(), want.publisher.clone());
+            let known = |want| rooms.publishers.get(&key(want)).map(|p| p.handle);
+            wants.iter().filter_map(known).collect()
+        };
+        for handle in handles {
+            self.api.up(handle).await?;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -232,6 +249,7 @@ impl Peer for Janus {
     }
 
     async fn view_offer(&self, room: &str, viewer: &str, wants: &[Want]) -> Result<String, PeerError> {
+        self.wait_for(room, wants).await?;
         let mut rooms = self.rooms.lock().await;
         let number = self.room(&mut rooms, room).await?;
         let mut streams = Vec::with_capacity(wants.len());

@@ -3,6 +3,7 @@
 
 pub mod floor;
 pub mod janus;
+pub mod whip;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,11 @@ pub trait Peer: Send + Sync {
 
     /// Whether viewers offer ([`Self::view`]); else the server does ([`Self::view_offer`]).
     fn viewer_offers(&self) -> bool;
+
+    /// Whether a viewer's session carries one publisher's streams only, so that it opens one for each that it wants.
+    fn one_stream_each(&self) -> bool {
+        false
+    }
 
     /// Takes a viewer's offer, whose m-lines are in the order of `wants`, and returns the answer.
     ///

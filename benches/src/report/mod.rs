@@ -1,8 +1,10 @@
 //! What a run found out: the data ([`model`]), and what is drawn from it: a page, a comparison of two runs, text.
 
+mod cells;
 pub mod chart;
 pub mod command;
 mod compare;
+mod glance;
 pub mod metrics;
 pub mod model;
 mod page;

@@ -339,6 +339,9 @@ pub struct Point {
     pub sockets: u64,
     /// Sum of the viewers' bandwidth estimates, bit/s; 0: none known.
     pub estimate_bps: f64,
+    /// How many viewers these are the estimates of.
+    #[serde(default)]
+    pub estimates: u64,
 }
 
 /// A verdict on one property.

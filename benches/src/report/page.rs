@@ -2,14 +2,12 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::metrics::{self, COST, Cell, Group, Metric, cell, number};
+use super::glance::{self, FLOOR, REFERENCES, findings, value, verdict};
+use super::metrics::{self, ABOVE_FLOOR, COST, Group, Metric, cell, number};
 use super::model::{Finding, Outcome, Report, ScenarioReport, TargetReport, Verdict};
 use super::plots::{self, Plot};
 
 const STYLE: &str = include_str!("style.css");
-
-/// The target that others are set in relation to.
-pub(super) const FLOOR: &str = "floor";
 
 /// The page of one run.
 pub fn html(report: &Report) -> String {
@@ -19,7 +17,8 @@ pub fn html(report: &Report) -> String {
             p.soft { (report.run.started) " · " (duration(report.run.took_seconds)) " · " (report.scenarios.len()) @if report.scenarios.len() == 1 { " scenario" } @else { " scenarios" } }
         }
         (facts(report))
-        (overview(report))
+        (glance::headline(report))
+        (glance::overview(report))
         @for scenario in &report.scenarios { (section(scenario)) }
         (reading())
     };
@@ -76,135 +75,6 @@ fn facts(report: &Report) -> Markup {
     }
 }
 
-/// Every scenario and target in a line.
-fn overview(report: &Report) -> Markup {
-    let wanted = [
-        COST,
-        "packets lost",
-        "delay, p50",
-        "delay, p99",
-        "join (to connected), p95",
-        "memory (RSS) at the end",
-    ];
-    let rows: Vec<Metric> = metrics::fixed()
-        .into_iter()
-        .filter(|row| wanted.contains(&row.name.as_str()))
-        .collect();
-    let heads = ["Join p95", "Delay p50", "Delay p99", "Lost", "CPU a packet", "Memory"];
-    html! {
-        section.card {
-            h2 { "At a glance" }
-            div.scroll {
-                table {
-                    thead { tr {
-                        th { "Scenario and server" }
-                        @for head in heads { th { (head) } }
-                        th { "To the floor" }
-                        th { "Verdict" }
-                    } }
-                    @for scenario in &report.scenarios {
-                        tbody {
-                            tr.group { th colspan=(heads.len() + 3) { a href=(format!("#{}", scenario.scenario.name)) { (scenario.scenario.title) } } }
-                            @for target in &scenario.targets { (glance(scenario, target, &rows)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn glance(scenario: &ScenarioReport, target: &TargetReport, rows: &[Metric]) -> Markup {
-    let ran = target.rounds.iter().any(|round| round.outcome.figures().is_some());
-    html! {
-        tr {
-            td { (target.target) }
-            @if ran {
-                @for row in rows { (value(&cell(target, row), row, false)) }
-                (ratio_cell(scenario, target, rows.iter().find(|row| row.name == COST)))
-            } @else {
-                td.none.why colspan=(rows.len() + 1) { (why_not(target)) }
-            }
-            td { (chip(target)) }
-        }
-    }
-}
-
-/// The ratio to the floor, as a cell.
-fn ratio_cell(scenario: &ScenarioReport, target: &TargetReport, row: Option<&Metric>) -> Markup {
-    let floor = scenario.targets.iter().find(|other| other.target == FLOOR);
-    let ratio = floor
-        .filter(|floor| floor.target != target.target)
-        .and_then(|floor| metrics::ratio(target, floor, row?));
-    html! {
-        @match ratio {
-            Some((ratio, rounds)) => td.ratio title=(format!("median of {rounds} rounds")) { (number(ratio)) "x" },
-            None => td.ratio { "–" },
-        }
-    }
-}
-
-fn why_not(target: &TargetReport) -> String {
-    let reason = target.rounds.iter().find_map(|round| match &round.outcome {
-        Outcome::Skipped { reason } => Some(format!("skipped: {reason}")),
-        Outcome::Failed { reason } => Some(format!("failed: {reason}")),
-        _ => None,
-    });
-    reason.unwrap_or_else(|| "not run".to_owned())
-}
-
-/// The worst of what was found in all rounds.
-pub(super) fn findings(target: &TargetReport) -> Vec<&Finding> {
-    let mut worst: Vec<&Finding> = Vec::new();
-    for finding in target
-        .rounds
-        .iter()
-        .filter_map(|r| r.outcome.figures())
-        .flat_map(|f| &f.findings)
-    {
-        match worst.iter_mut().find(|known| known.check == finding.check) {
-            Some(known) if rank(finding.verdict) > rank(known.verdict) => *known = finding,
-            Some(_) => {}
-            None => worst.push(finding),
-        }
-    }
-    worst.sort_by_key(|finding| std::cmp::Reverse(rank(finding.verdict)));
-    worst
-}
-
-fn rank(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Good => 0,
-        Verdict::Unknown => 1,
-        Verdict::Warning => 2,
-        Verdict::Bad => 3,
-    }
-}
-
-fn verdict(verdict: Verdict) -> Markup {
-    let (class, text) = match verdict {
-        Verdict::Good => ("good", "good"),
-        Verdict::Warning => ("warning", "look"),
-        Verdict::Bad => ("bad", "broken"),
-        Verdict::Unknown => ("", "unknown"),
-    };
-    html! { span class=(format!("chip {class}")) { (text) } }
-}
-
-/// How a target's rounds went, in a word.
-fn chip(target: &TargetReport) -> Markup {
-    let any = |wanted: fn(&Outcome) -> bool| target.rounds.iter().any(|round| wanted(&round.outcome));
-    if any(|o| matches!(o, Outcome::Failed { .. })) {
-        return html! { span.chip.bad { "failed" } };
-    }
-    match findings(target).first() {
-        Some(worst) if rank(worst.verdict) > 1 => verdict(worst.verdict),
-        _ if any(|o| matches!(o, Outcome::Measured { .. })) => html! { span.chip.good { "good" } },
-        _ if any(|o| matches!(o, Outcome::NotMeasured { .. })) => html! { span.chip.warning { "not measured" } },
-        _ => html! { span.chip { "skipped" } },
-    }
-}
-
 fn section(report: &ScenarioReport) -> Markup {
     let scenario = &report.scenario;
     let rows = metrics::rows(&report.targets);
@@ -225,6 +95,7 @@ fn section(report: &ScenarioReport) -> Markup {
             }
             @for target in &report.targets { (remarks(target)) }
             (table(report, &ran, &rows))
+            @for target in &ran { (threads(target)) }
             (figures(&plots::of_scenario(report)))
         }
     }
@@ -276,7 +147,7 @@ fn table(report: &ScenarioReport, ran: &[&TargetReport], rows: &[Metric]) -> Mar
         return html! {};
     }
     let rounds = ran.iter().map(|target| target.rounds.len()).max().unwrap_or(0);
-    let has_ratio = ran.len() > 1 && ran.iter().any(|target| target.target == FLOOR);
+    let compared = ran.len() > 1;
     html! {
         h3 { @if rounds > 1 { "Medians of " (rounds) " interleaved rounds" } @else { "One round" } }
         div.scroll {
@@ -292,12 +163,17 @@ fn table(report: &ScenarioReport, ran: &[&TargetReport], rows: &[Metric]) -> Mar
                                     td { (row.name) }
                                     @for target in ran { (value(&cell(target, row), row, true)) }
                                 }
-                                @if has_ratio && row.name == COST {
-                                    tr {
-                                        td { "as a ratio to the floor" }
-                                        @for target in ran { (ratio_cell(report, target, Some(row))) }
+                                @if compared && row.name == COST {
+                                    @for (reference, name) in REFERENCES {
+                                        @if ran.iter().any(|target| target.target == reference) {
+                                            tr.within {
+                                                td { "as a ratio to " (name) }
+                                                @for target in ran { (glance::ratio_cell(report, target, Some(row), reference)) }
+                                            }
+                                        }
                                     }
                                 }
+                                @if compared && ABOVE_FLOOR.contains(&row.name.as_str()) { (above_floor(report, ran, row)) }
                             }
                         }
                     }
@@ -307,14 +183,39 @@ fn table(report: &ScenarioReport, ran: &[&TargetReport], rows: &[Metric]) -> Mar
     }
 }
 
-/// A value as a cell.
-fn value(cell: &Cell, row: &Metric, wide: bool) -> Markup {
+/// What a target adds to what any server takes.
+fn above_floor(report: &ScenarioReport, ran: &[&TargetReport], row: &Metric) -> Markup {
+    let Some(floor) = report.targets.iter().find(|target| target.target == FLOOR) else {
+        return html! {};
+    };
+    let above = |target: &TargetReport| (target.target != FLOOR).then(|| metrics::above(target, floor, row))?;
     html! {
-        @match cell {
-            Cell::Value(value, rounds) => td title=(format!("{}, {rounds} rounds", row.name)) { (number(*value)) @if !row.unit.is_empty() { small { (unit(row.unit)) } } },
-            Cell::NotMeasured(why) => td.none title=(why) { @if wide { "not measured" } @else { "n. m." } },
-            Cell::Absent => td.none { "–" },
+        @if ran.iter().any(|target| above(target).is_some()) {
+            tr.within {
+                td { "above the floor's" }
+                @for target in ran {
+                    @match above(target) {
+                        Some(more) => td.ratio { (number(more)) small { (unit(row.unit)) } },
+                        None => td.ratio { "–" },
+                    }
+                }
+            }
         }
+    }
+}
+
+/// The threads that took most of a server's CPU, for who wants to know where it went.
+fn threads(target: &TargetReport) -> Markup {
+    let figures = target.rounds.iter().filter_map(|round| round.outcome.figures()).next();
+    let threads = figures.and_then(|f| f.server.as_ref()).map(|s| &s.by_thread[..]);
+    let named: Vec<String> = threads
+        .unwrap_or_default()
+        .iter()
+        .take(5)
+        .map(|(name, percent)| format!("{name} {} %", number(*percent)))
+        .collect();
+    html! {
+        @if !named.is_empty() { p.soft { (target.target) ", CPU by thread: " (named.join(", ")) } }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::metrics::{self, COST, Cell, Group, Metric, cell, number};
+use super::glance::{FLOOR, REFERENCES, findings};
+use super::metrics::{self, ABOVE_FLOOR, COST, Cell, Group, Metric, cell, number};
 use super::model::{Outcome, Report, ScenarioReport, TargetReport, Verdict};
-use super::page::{FLOOR, findings, unit};
+use super::page::unit;
 
 /// The terminal summary.
 pub fn summary(report: &Report) -> String {
@@ -35,10 +36,11 @@ fn one(out: &mut String, scenario: &ScenarioReport) -> std::fmt::Result {
             let mut line = vec![row.name.clone()];
             line.extend(ran.iter().map(|target| shown(&cell(target, row), row)));
             table.push(line);
-            if row.name == COST
-                && let Some(line) = ratios(&ran, row)
-            {
-                table.push(line);
+            if row.name == COST && ran.len() > 1 {
+                table.extend(REFERENCES.iter().filter_map(|(to, name)| ratios(&ran, row, to, name)));
+            }
+            if ABOVE_FLOOR.contains(&row.name.as_str()) {
+                table.extend(above_floor(&ran, row));
             }
         }
     }
@@ -66,14 +68,24 @@ fn one(out: &mut String, scenario: &ScenarioReport) -> std::fmt::Result {
     Ok(())
 }
 
-fn ratios(ran: &[&TargetReport], row: &Metric) -> Option<Vec<String>> {
+fn ratios(ran: &[&TargetReport], row: &Metric, to: &str, name: &str) -> Option<Vec<String>> {
+    let other = ran.iter().find(|target| target.target == to)?;
+    let mut line = vec![format!("  ratio to {name}")];
+    line.extend(ran.iter().map(|target| match metrics::ratio(target, other, row) {
+        Some((ratio, _)) if target.target != to => format!("{}x", number(ratio)),
+        _ => "-".to_owned(),
+    }));
+    Some(line)
+}
+
+fn above_floor(ran: &[&TargetReport], row: &Metric) -> Option<Vec<String>> {
     let floor = ran
         .iter()
         .find(|target| target.target == FLOOR)
         .filter(|_| ran.len() > 1)?;
-    let mut line = vec!["  ratio to the floor".to_owned()];
-    line.extend(ran.iter().map(|target| match metrics::ratio(target, floor, row) {
-        Some((ratio, _)) if target.target != FLOOR => format!("{}x", number(ratio)),
+    let mut line = vec!["  above the floor's".to_owned()];
+    line.extend(ran.iter().map(|target| match metrics::above(target, floor, row) {
+        Some(more) if target.target != FLOOR => format!("{} {}", number(more), unit(row.unit)),
         _ => "-".to_owned(),
     }));
     Some(line)
@@ -127,26 +139,34 @@ pub fn markdown(report: &Report) -> String {
     for row in &rows {
         out.push_str(&format!(" {} |", row.name));
     }
-    out.push_str(" ratio to the floor |\n|---|---|");
-    out.push_str(&"---|".repeat(rows.len() + 1));
+    for (_, name) in REFERENCES {
+        out.push_str(&format!(" ratio to {name} |"));
+    }
+    out.push_str("\n|---|---|");
+    out.push_str(&"---|".repeat(rows.len() + REFERENCES.len()));
     out.push('\n');
     for scenario in &report.scenarios {
-        let floor = scenario.targets.iter().find(|target| target.target == FLOOR);
         for target in &scenario.targets {
             out.push_str(&format!("| {} | {} |", scenario.scenario.name, target.target));
             if !has_figures(target) {
                 let why = reasons(target).join("; ");
-                out.push_str(&format!(" {} |{}\n", why, " |".repeat(rows.len())));
+                let rest = " |".repeat(rows.len() + REFERENCES.len() - 1);
+                out.push_str(&format!(" {why} |{rest}\n"));
                 continue;
             }
             for row in &rows {
                 out.push_str(&format!(" {} |", shown(&cell(target, row), row)));
             }
-            let ratio = floor
-                .filter(|floor| floor.target != target.target)
-                .and_then(|floor| metrics::ratio(target, floor, cost?));
-            let ratio = ratio.map_or("-".to_owned(), |(ratio, _)| format!("{}x", number(ratio)));
-            out.push_str(&format!(" {ratio} |\n"));
+            for (to, _) in REFERENCES {
+                let other = scenario
+                    .targets
+                    .iter()
+                    .find(|other| other.target == to && to != target.target);
+                let ratio = other.and_then(|other| metrics::ratio(target, other, cost?));
+                let ratio = ratio.map_or("-".to_owned(), |(ratio, _)| format!("{}x", number(ratio)));
+                out.push_str(&format!(" {ratio} |"));
+            }
+            out.push('\n');
         }
     }
     out

@@ -5,6 +5,7 @@ pub mod people;
 pub mod signal;
 mod whip;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     pub program: PathBuf,
     /// `postgres://...`; empty: SQLite in the data folder.
     pub database: String,
+    /// Where media is received.
+    pub address: IpAddr,
     /// Further options as environment variables, over those that a load test needs.
     pub options: Vec<(String, String)>,
 }
@@ -64,6 +67,7 @@ impl ServerConfig {
         Self {
             program: named.or(beside).unwrap_or_else(|| "ringhall".into()),
             database: String::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
             options: Vec::new(),
         }
     }
@@ -74,6 +78,7 @@ pub struct Server {
     child: tokio::sync::Mutex<Child>,
     pid: u32,
     url: String,
+    metrics: String,
     /// Removed with the server.
     _folder: tempfile::TempDir,
     people: People,
@@ -102,7 +107,7 @@ impl Server {
             config.database.clone()
         };
         let people = People::prepare(&database, scenario).await?;
-        let port = free_port().map_err(|e| ServerError::Io("a free port", e))?;
+        let (port, metrics) = free_ports().map_err(|e| ServerError::Io("a free port", e))?;
         let log = std::fs::File::create(folder.path().join("log")).map_err(|e| ServerError::Io("log", e))?;
         let errors = log.try_clone().map_err(|e| ServerError::Io("log", e))?;
         let mut command = Command::new(&config.program);
@@ -115,7 +120,7 @@ impl Server {
             // Options of another server in our environment must not reach this one.
             .env_remove("RINGHALL_BIN")
             .env_remove("RINGHALL_CONFIG")
-            .envs(options(folder.path(), port, &config.database, scenario))
+            .envs(options(folder.path(), (port, metrics), config, scenario))
             .env("RINGHALL_AUTH_SECRET", people.secret())
             .env("RINGHALL_AUTH_ISSUER", ISSUER)
             .envs(config.options.iter().cloned());
@@ -143,6 +148,7 @@ impl Server {
             child: tokio::sync::Mutex::new(child),
             pid,
             url,
+            metrics: format!("http://127.0.0.1:{metrics}/metrics"),
             _folder: folder,
             people,
             sessions: tokio::sync::Mutex::default(),
@@ -159,6 +165,11 @@ impl Server {
     /// `http://host:port`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it tells what it has counted.
+    pub fn metrics_url(&self) -> String {
+        self.metrics.clone()
     }
 
     /// Who there is, with their tokens.
@@ -201,17 +212,26 @@ async fn version(program: &Path) -> String {
     )
 }
 
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Two ports that were free a moment ago.
+fn free_ports() -> std::io::Result<(u16, u16)> {
+    let bind = || std::net::TcpListener::bind(("127.0.0.1", 0));
+    let (one, other) = (bind()?, bind()?);
+    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
 }
 
 /// What a load test sets: own folder and ports, and no limits of what one person may do, since a few clients stand for many.
-fn options(folder: &Path, port: u16, database: &str, scenario: &Scenario) -> Vec<(String, String)> {
+fn options(
+    folder: &Path,
+    (port, metrics): (u16, u16),
+    config: &ServerConfig,
+    scenario: &Scenario,
+) -> Vec<(String, String)> {
     let mut options: Vec<(&str, String)> = vec![
         ("RINGHALL_DATA_DIR", folder.display().to_string()),
         ("RINGHALL_HTTP_LISTEN", format!("127.0.0.1:{port}")),
-        ("RINGHALL_MEDIA_LISTEN", "127.0.0.1:0".into()),
-        ("RINGHALL_MEDIA_ADVERTISE", "127.0.0.1".into()),
+        ("RINGHALL_MEDIA_LISTEN", SocketAddr::new(config.address, 0).to_string()),
+        ("RINGHALL_MEDIA_ADVERTISE", config.address.to_string()),
+        ("RINGHALL_METRICS_LISTEN", format!("127.0.0.1:{metrics}")),
         ("RINGHALL_LOG_LEVEL", "warn".into()),
         ("RINGHALL_CALLS_STARTS_PER_USER_MINUTE", "0".into()),
         ("RINGHALL_CALLS_STARTS_PER_CHAT_MINUTE", "0".into()),
@@ -220,8 +240,8 @@ fn options(folder: &Path, port: u16, database: &str, scenario: &Scenario) -> Vec
         ("RINGHALL_SOCKETS_MAX_UNAUTHENTICATED", "20000".into()),
         ("RINGHALL_SOCKETS_HELLO_TIMEOUT_MS", "60000".into()),
     ];
-    if !database.is_empty() {
-        options.push(("RINGHALL_DATABASE_URL", database.to_owned()));
+    if !config.database.is_empty() {
+        options.push(("RINGHALL_DATABASE_URL", config.database.clone()));
     }
     if let Some(calls) = &scenario.calls {
         options.push((

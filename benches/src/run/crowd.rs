@@ -10,7 +10,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::{Mutex, mpsc};
 
-use crate::engine::connection::{Connection, ConnectionError};
+use crate::engine::connection::ConnectionError;
+use crate::engine::kinds::Negotiated;
 use crate::engine::{Client, ClientEvent, Engine};
 use crate::impair::sdp::first_candidate;
 use crate::impair::{Impairment, Proxy};
@@ -77,12 +78,14 @@ impl From<std::io::Error> for Halt {
 #[derive(Default)]
 pub(super) struct BadLink {
     config: Option<Impairment>,
+    listen: Option<IpAddr>,
     proxy: Mutex<Option<Proxy>>,
 }
 
 impl BadLink {
-    pub(super) fn new(config: Option<Impairment>) -> Self {
+    pub(super) fn new(config: Option<Impairment>, listen: IpAddr) -> Self {
         Self {
+            listen: Some(listen),
             config: config.filter(|c| !c.is_perfect()),
             proxy: Mutex::default(),
         }
@@ -96,7 +99,7 @@ impl BadLink {
             return Ok(Some(proxy.address()));
         }
         let server = first_candidate(sdp).ok_or_else(|| Halt::Failed("the server names no UDP candidate".into()))?;
-        let listen = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0);
+        let listen = SocketAddr::new(self.listen.unwrap_or(IpAddr::from([127, 0, 0, 1])), 0);
         let made = Proxy::start(config.clone(), listen, server)?;
         let address = made.address();
         *proxy = Some(made);
@@ -171,7 +174,7 @@ impl Crowd {
     /// [`Halt::Failed`] when it does not come up in time.
     pub(super) async fn carry(
         &self,
-        connection: Connection,
+        connection: Negotiated,
         schedule: Option<Schedule>,
         room: usize,
         (began, first): (Instant, bool),

@@ -1,5 +1,8 @@
 //! What a report makes of its figures: the verdicts that a reader needs before believing, or shipping, anything.
 
+use std::time::Duration;
+
+use crate::impair::Impairment;
 use crate::report::model::{Figures, Finding, Point, Verdict, timing};
 use crate::scenario::Scenario;
 
@@ -17,6 +20,10 @@ const STALL_SHARE: f64 = 0.5;
 const LEAK_BYTES_PER_SECOND: f64 = 8_192.0;
 /// And bytes per packet that a viewer got: less is no allocation per packet.
 const LEAK_BYTES_PER_PACKET: f64 = 2.0;
+/// Share of the time that pictures may stand still behind a bad link.
+const FROZEN_ON_A_BAD_LINK: f64 = 0.01;
+/// Estimates of a link should lie between these, percent of what it carries.
+const ESTIMATE: std::ops::RangeInclusive<f64> = 85.0..=105.0;
 /// Seconds without which memory says nothing.
 const LEAK_SECONDS: usize = 8;
 
@@ -25,12 +32,21 @@ pub(super) fn findings(scenario: &Scenario, figures: &Figures) -> Vec<Finding> {
     let mut out = Vec::new();
     if scenario.rooms.is_some() {
         out.push(connected(figures));
-        out.push(loss(figures));
-        out.push(duplicates(figures));
         out.push(strangers(figures));
-        out.push(stall(figures));
-        out.push(freezes(figures));
         out.push(leak(figures));
+        match &scenario.link {
+            // On a bad link loss, duplicates and waiting are the link's; what people see is the server's.
+            Some(link) => {
+                out.push(freezes(figures, FROZEN_ON_A_BAD_LINK));
+                out.extend(estimate(figures, link));
+            }
+            None => {
+                out.push(loss(figures));
+                out.push(duplicates(figures));
+                out.push(stall(figures));
+                out.push(freezes(figures, 0.0));
+            }
+        }
     }
     out.extend(goals(figures));
     out
@@ -135,12 +151,12 @@ fn stall(f: &Figures) -> Finding {
     finding("stall", verdict, text)
 }
 
-fn freezes(f: &Figures) -> Finding {
+fn freezes(f: &Figures, allowed: f64) -> Finding {
     let c = &f.counts;
     let share = c.frozen_ms as f64 / c.flowing_ms.max(1) as f64;
     let verdict = match share {
-        0.0 => Verdict::Good,
-        s if s < 0.001 => Verdict::Warning,
+        s if s <= allowed => Verdict::Good,
+        s if s < allowed + 0.001 => Verdict::Warning,
         _ => Verdict::Bad,
     };
     let text = format!(
@@ -149,6 +165,29 @@ fn freezes(f: &Figures) -> Finding {
         100.0 * share
     );
     finding("freezes", verdict, text)
+}
+
+/// Whether the server knows what its viewers' links carry.
+fn estimate(f: &Figures, link: &Impairment) -> Option<Finding> {
+    link.down_rate_kbps(Duration::ZERO)?;
+    let Some(d) = &f.estimate_percent else {
+        let text = "the server tells no estimate of its viewers' links".to_owned();
+        return Some(finding("estimate", Verdict::Unknown, text));
+    };
+    let verdict = if ESTIMATE.contains(&d.p50) {
+        Verdict::Good
+    } else {
+        Verdict::Warning
+    };
+    let text = format!(
+        "the estimates were {:.0} % of what the links carry (median over the seconds; from {:.0} to {:.0} %; goal {:.0} to {:.0})",
+        d.p50,
+        d.min,
+        d.max,
+        ESTIMATE.start(),
+        ESTIMATE.end()
+    );
+    Some(finding("estimate", verdict, text))
 }
 
 /// Memory that grows in both halves of the window, by enough to be one allocation per packet.
@@ -269,6 +308,26 @@ mod tests {
         ] {
             assert_eq!(verdict(&healthy(), check), Verdict::Good, "{check}");
         }
+    }
+
+    #[test]
+    fn behind_a_bad_link_the_server_answers_for_freezes_and_estimates_only() {
+        let text =
+            "name='x'\ntitle='x'\nduration_seconds=1\n[rooms]\nmembers=2\n[link.down]\nrate_kbps=1000\nloss_percent=5";
+        let scenario = Scenario::parse("test", text).unwrap();
+        let mut f = healthy();
+        f.counts.lost = 2_000;
+        f.counts.frozen_ms = 500;
+        f.estimate_percent = crate::media::tally::samples(&[90.0, 95.0, 99.0], "percent");
+        let all = findings(&scenario, &f);
+        let verdict = |check: &str| all.iter().find(|f| f.check == check).map(|f| f.verdict);
+        assert_eq!(verdict("loss"), None);
+        assert_eq!(verdict("freezes"), Some(Verdict::Good));
+        assert_eq!(verdict("estimate"), Some(Verdict::Good));
+        f.estimate_percent = crate::media::tally::samples(&[40.0], "percent");
+        let all = findings(&scenario, &f);
+        let estimate = all.iter().find(|f| f.check == "estimate").unwrap();
+        assert_eq!(estimate.verdict, Verdict::Warning, "{estimate:?}");
     }
 
     #[test]

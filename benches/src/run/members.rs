@@ -213,7 +213,8 @@ impl Stage {
         let away = Duration::from_secs_f64(reconnect.away_seconds);
         let mut back = JoinSet::new();
         for (room, seated) in lost {
-            back.spawn(async move { (room, seated.lose_network(away).await) });
+            let publisher = self.next.fetch_add(1, Ordering::Relaxed);
+            back.spawn(async move { (room, seated.lose_network(away, publisher).await) });
         }
         while let Some(Ok((room, result))) = back.join_next().await {
             match result {

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
+use crate::http;
+use crate::impair::Impairment;
 use crate::media::tally::{distribution, samples};
 use crate::proc::{self, Sample};
 use crate::report::model::{Figures, GeneratorFigures, Point};
@@ -21,6 +23,9 @@ pub(super) const OTHER_LOAD_LIMIT: f64 = 10.0;
 
 /// A share of a core that makes the generator's own limit suspect, percent of one of its threads.
 const OWN_LIMIT: f64 = 90.0;
+
+/// A machine that is busier than this makes everything wait, percent of all cores.
+const FULL: f64 = 96.0;
 
 /// What tasks of a scenario report while it runs.
 #[derive(Debug, Default)]
@@ -79,12 +84,60 @@ struct Mark {
     beside: Duration,
 }
 
+/// What is watched beside our own crowd.
+#[derive(Clone, Default)]
+pub(super) struct Watched {
+    /// The server's process.
+    pub(super) pid: Option<u32>,
+    /// The name of processes that belong to it (a database's).
+    pub(super) beside: Option<&'static str>,
+    /// Where the server tells its estimates, and the link that they are estimates of.
+    pub(super) estimates: Option<(String, Impairment)>,
+}
+
+impl Watched {
+    fn mark(&self) -> Mark {
+        Mark {
+            at: Instant::now(),
+            server: self.pid.and_then(proc::process),
+            own: proc::own_time(),
+            busy: proc::machine_busy(),
+            beside: self.beside.map(proc::time_of).unwrap_or_default(),
+        }
+    }
+
+    /// Number and sum of the estimates now.
+    async fn estimates(&self) -> (u64, f64) {
+        let Some((url, _)) = &self.estimates else {
+            return (0, 0.0);
+        };
+        // Without an answer there is no point in the plot.
+        let asked = http::request("GET", url, "", "", "");
+        match tokio::time::timeout(Duration::from_millis(500), asked).await {
+            Ok(Ok(answer)) => (
+                sum(&answer.body, "ringhall_media_downlinks_estimated") as u64,
+                sum(&answer.body, "ringhall_media_downlink_estimate_bits_per_second"),
+            ),
+            _ => (0, 0.0),
+        }
+    }
+}
+
+/// The sum of a metric over its labels, in Prometheus' text format.
+fn sum(text: &str, name: &str) -> f64 {
+    let value = |line: &str| {
+        let rest = line.strip_prefix(name)?;
+        rest.starts_with(['{', ' '])
+            .then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+    };
+    text.lines().filter_map(value).sum()
+}
+
 /// A running watch.
 pub(super) struct Meter {
     engine: Arc<Engine>,
     board: Arc<Board>,
-    pid: Option<u32>,
-    beside: Option<&'static str>,
+    watched: Watched,
     series: Arc<Mutex<Vec<Point>>>,
     in_window: watch::Sender<bool>,
     watching: JoinHandle<()>,
@@ -94,20 +147,14 @@ pub(super) struct Meter {
 pub(super) struct Window(Mark);
 
 impl Meter {
-    /// Begins to watch the server `pid`; `beside` names processes that belong to it (a database's).
-    pub(super) fn start(
-        engine: Arc<Engine>,
-        board: Arc<Board>,
-        pid: Option<u32>,
-        beside: Option<&'static str>,
-        progress: Progress,
-    ) -> Self {
+    /// Begins to watch.
+    pub(super) fn start(engine: Arc<Engine>, board: Arc<Board>, watched: Watched, progress: Progress) -> Self {
         let series = Arc::new(Mutex::new(Vec::new()));
         let (in_window, inside) = watch::channel(false);
         let watching = tokio::spawn(each_second(
             engine.clone(),
             board.clone(),
-            (pid, beside),
+            watched.clone(),
             series.clone(),
             inside,
             progress,
@@ -115,8 +162,7 @@ impl Meter {
         Self {
             engine,
             board,
-            pid,
-            beside,
+            watched,
             series,
             in_window,
             watching,
@@ -127,12 +173,12 @@ impl Meter {
     pub(super) fn open(&self) -> Window {
         self.engine.open();
         self.in_window.send_replace(true);
-        Window(mark(self.pid, self.beside))
+        Window(self.watched.mark())
     }
 
     /// The window ends.
     pub(super) async fn close(self, window: Window) -> Figures {
-        let after = mark(self.pid, self.beside);
+        let after = self.watched.mark();
         let tally = self.engine.close().await;
         self.in_window.send_replace(false);
         self.watching.abort();
@@ -163,10 +209,14 @@ impl Meter {
                 .collect()
         };
         let mut extra = self.board.extra.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(name) = self.beside {
+        if let Some(name) = self.watched.beside {
             let spent = after.beside.saturating_sub(before.beside).as_secs_f64();
             extra.insert(format!("{name}_cpu_percent"), 100.0 * spent / took);
         }
+        let estimate_percent = self.watched.estimates.as_ref().and_then(|(_, link)| {
+            let percent = estimate_percent(&series, link);
+            samples(&percent, "percent")
+        });
         Figures {
             window_seconds: took,
             counts,
@@ -174,7 +224,7 @@ impl Meter {
             delay: distribution(&tally.delay, "us"),
             jitter: distribution(&tally.jitter, "us"),
             freezes: distribution(&tally.freezes, "ms"),
-            estimate_percent: None,
+            estimate_percent,
             server,
             generator: GeneratorFigures {
                 cpu_percent: 100.0 * (after.own - before.own).as_secs_f64() / took,
@@ -214,17 +264,28 @@ pub(super) fn doubts(figures: &Figures) -> Option<String> {
             generator.socket_drops
         ));
     }
+    let server = figures.server.as_ref().map_or(0.0, |s| s.cpu_percent);
+    let busy = (server + generator.cpu_percent) / proc::cores() as f64 + figures.other_load_percent;
+    if busy > FULL {
+        doubts.push(format!(
+            "the machine was full ({busy:.0} % busy): server and generator waited for each other"
+        ));
+    }
     (!doubts.is_empty()).then(|| doubts.join("; "))
 }
 
-fn mark(pid: Option<u32>, beside: Option<&'static str>) -> Mark {
-    Mark {
-        at: Instant::now(),
-        server: pid.and_then(proc::process),
-        own: proc::own_time(),
-        busy: proc::machine_busy(),
-        beside: beside.map(proc::time_of).unwrap_or_default(),
-    }
+/// In each second of the window: the estimates over what the links could carry, percent.
+fn estimate_percent(series: &[Point], link: &Impairment) -> Vec<f64> {
+    let inside = || series.iter().filter(|p| p.in_window);
+    let Some(begin) = inside().map(|p| p.t).next() else {
+        return Vec::new();
+    };
+    let percent = |p: &Point| {
+        let at = Duration::from_secs_f64((p.t - begin).max(0.0));
+        let capacity = f64::from(link.down_rate_kbps(at)?) * 1e3 * p.estimates as f64;
+        (capacity > 0.0).then(|| 100.0 * p.estimate_bps / capacity)
+    };
+    inside().filter_map(percent).collect()
 }
 
 /// What others used between two marks, percent of all cores.
@@ -241,7 +302,7 @@ fn others(before: &Mark, after: &Mark) -> f64 {
 async fn each_second(
     engine: Arc<Engine>,
     board: Arc<Board>,
-    (pid, beside): (Option<u32>, Option<&'static str>),
+    watched: Watched,
     series: Arc<Mutex<Vec<Point>>>,
     inside: watch::Receiver<bool>,
     mut progress: Progress,
@@ -249,11 +310,12 @@ async fn each_second(
     let began = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.tick().await;
-    let mut last = mark(pid, beside);
+    let mut last = watched.mark();
     let mut commands = board.commands.load(Ordering::Relaxed);
     loop {
         ticks.tick().await;
-        let now = mark(pid, beside);
+        let now = watched.mark();
+        let (estimates, estimate_bps) = watched.estimates().await;
         let (tally, connected) = engine.second().await;
         let took = (now.at - last.at).as_secs_f64().max(0.001);
         let time = |m: &Mark| m.server.as_ref().map_or(Duration::ZERO, |s| s.user + s.system);
@@ -279,11 +341,53 @@ async fn each_second(
             other_load_percent: others(&last, &now),
             commands: answered - commands,
             sockets: board.sockets.load(Ordering::Relaxed),
-            estimate_bps: 0.0,
+            estimate_bps,
+            estimates,
         };
         commands = answered;
         last = now;
         progress.show(&point);
         series.lock().unwrap_or_else(PoisonError::into_inner).push(point);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_summed_over_the_shards() {
+        let text = "# TYPE a_b gauge\na_b{shard=\"0\"} 3\na_b{shard=\"1\"} 4\na_bc{shard=\"0\"} 100\n";
+        assert_eq!(sum(text, "a_b"), 7.0);
+        assert_eq!(sum(text, "nothing"), 0.0);
+    }
+
+    #[test]
+    fn estimates_are_set_beside_what_the_link_carries_at_that_time() {
+        let text = "[down]\nrate_kbps = 1000\n[[change]]\nat_seconds = 2\ndown = { rate_kbps = 2000 }";
+        let link: Impairment = toml::from_str(text).unwrap();
+        let point = |t: f64, in_window, estimate_bps| Point {
+            t,
+            in_window,
+            estimate_bps,
+            estimates: 2,
+            ..Point::default()
+        };
+        let series = [
+            point(9.0, false, 5e6),
+            point(10.0, true, 1.8e6),
+            point(11.0, true, 1.8e6),
+            point(12.0, true, 3.6e6),
+        ];
+        assert_eq!(estimate_percent(&series, &link), [90.0, 90.0, 90.0]);
+    }
+
+    #[test]
+    fn a_full_machine_is_no_place_to_measure_on() {
+        let mut figures = Figures::default();
+        figures.generator.threads = 64;
+        assert_eq!(doubts(&figures), None);
+        figures.generator.cpu_percent = 97.0 * proc::cores() as f64;
+        assert!(doubts(&figures).unwrap().contains("full"));
     }
 }

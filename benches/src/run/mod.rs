@@ -9,21 +9,22 @@ mod meter;
 mod person;
 mod progress;
 mod rooms;
+mod screen;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::media::stamp::now_ns;
-use crate::peers::{Peer, PeerError, floor, janus};
+use crate::peers::{Peer, PeerError, floor, janus, whip};
 use crate::proc;
 use crate::report::model::{FORMAT, Figures, Outcome, Report, Round, Run, ScenarioReport, TargetReport};
 use crate::ringhall::{Server, ServerConfig};
 use crate::scenario::{DoorKind, Scenario};
 
 use crowd::{BadLink, Crowd, Halt};
-use meter::{Board, Meter};
+use meter::{Board, Meter, Watched};
 use progress::Progress;
 
 /// What to measure and how.
@@ -39,8 +40,10 @@ pub struct Plan {
     pub server: ServerConfig,
     /// Media threads of the crowd; 0: half of the processors.
     pub threads: usize,
-    /// Address of the clients' sockets.
-    pub bind: IpAddr,
+    /// Address of the sockets of clients and servers; `None`: loopback, unless a target takes none.
+    pub bind: Option<IpAddr>,
+    /// A WHIP and WHEP server's URLs and tokens, for targets `whip:http://...`.
+    pub whip: whip::Options,
     /// Shows no progress.
     pub silent: bool,
     /// The command line, for the report.
@@ -130,20 +133,34 @@ async fn measured(
     };
     let engine = Arc::new(Engine::start(threads)?);
     let board = Arc::new(Board::default());
+    let bind = plan.bind.unwrap_or_else(|| address_for(&plan.targets));
     let crowd = Crowd {
         engine: engine.clone(),
         board: board.clone(),
-        bind: plan.bind,
-        link: Arc::new(BadLink::new(scenario.link.clone())),
+        bind,
+        link: Arc::new(BadLink::new(scenario.link.clone(), bind)),
         run: std::process::id() as u16 ^ round as u16,
         seed: scenario.seed.wrapping_add(round as u64),
     };
     if target.target == "ringhall" {
-        let server = Arc::new(Server::start(&plan.server, scenario).await?);
+        let config = ServerConfig {
+            address: bind,
+            ..plan.server.clone()
+        };
+        let server = Arc::new(Server::start(&config, scenario).await?);
         target.description = server.description();
-        // A database's processes belong to the cost.
-        let beside = server.on_postgres().then_some("postgres");
-        let meter = Meter::start(engine, board, Some(server.pid()), beside, progress);
+        let watched = Watched {
+            pid: Some(server.pid()),
+            // A database's processes belong to the cost.
+            beside: server.on_postgres().then_some("postgres"),
+            // Asking costs the server something: only where there is something to compare with.
+            estimates: scenario
+                .link
+                .clone()
+                .filter(|link| link.down_rate_kbps(Duration::ZERO).is_some())
+                .map(|link| (server.metrics_url(), link)),
+        };
+        let meter = Meter::start(engine, board, watched, progress);
         let by_whip = scenario.rooms.as_ref().is_some_and(|r| r.door == DoorKind::Whip);
         let result = if by_whip {
             rooms::run(server.clone(), scenario, crowd, meter).await
@@ -159,12 +176,16 @@ async fn measured(
         server.stop().await;
         return result;
     }
-    let peer: Arc<dyn Peer> = Arc::from(start_peer(&target.target, scenario).await?);
+    let peer: Arc<dyn Peer> = Arc::from(start_peer(plan, &target.target, scenario, bind).await?);
     target.description = peer.description();
     let result = match unable(peer.as_ref(), scenario) {
         Some(why) => Err(Halt::Skipped(why)),
         None => {
-            let meter = Meter::start(engine, board, peer.pid(), None, progress);
+            let watched = Watched {
+                pid: peer.pid(),
+                ..Watched::default()
+            };
+            let meter = Meter::start(engine, board, watched, progress);
             rooms::run(peer.clone(), scenario, crowd, meter).await
         }
     };
@@ -184,12 +205,20 @@ fn unable(peer: &dyn Peer, scenario: &Scenario) -> Option<String> {
     peer.supports(scenario).err().map(|e| e.to_string())
 }
 
-/// Starts another server than the product.
-async fn start_peer(target: &str, scenario: &Scenario) -> Result<Box<dyn Peer>, PeerError> {
+/// Starts another server than the product, or finds it.
+async fn start_peer(plan: &Plan, target: &str, scenario: &Scenario, bind: IpAddr) -> Result<Box<dyn Peer>, PeerError> {
     let floor = |gso: bool, faults: Vec<String>| floor::Options {
         gso,
         faults,
+        address: match bind {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        },
         program: None,
+    };
+    let janus = |event_loops| janus::Options {
+        event_loops,
+        address: (!bind.is_loopback()).then_some(bind),
     };
     match target.split_once(':') {
         None if target == "floor" => floor::start_with(scenario, floor(false, Vec::new())).await,
@@ -199,11 +228,35 @@ async fn start_peer(target: &str, scenario: &Scenario) -> Result<Box<dyn Peer>, 
             let faults = faults.split(',').map(str::to_owned).collect();
             floor::start_with(scenario, floor(false, faults)).await
         }
-        None if target == "janus" => janus::start(scenario).await,
-        _ => Err(PeerError::Unable(format!(
-            "{target}: no such target; there are: ringhall, floor, floor-gso, janus"
+        None if target == "janus" => janus::start_with(scenario, janus(None)).await,
+        None if target == "janus-loops" => {
+            let loops = u32::try_from(proc::cores()).unwrap_or(2);
+            janus::start_with(scenario, janus(Some(loops))).await
+        }
+        Some(("whip", url)) => whip::start(whip::Options {
+            whip: url.to_owned(),
+            ..plan.whip.clone()
+        }),
+        _ => Err(PeerError::Failed(format!(
+            "{target}: no such target; there are: ringhall, floor, floor-gso, janus, janus-loops, \
+             whip:http://host:port/path-with-{{room}}-or-{{stream}}"
         ))),
     }
+}
+
+/// Where sockets are when nobody said: on loopback, unless a target takes none (Janus' libnice). Then at the address by which
+/// this machine reaches others; what goes to it never leaves the machine.
+fn address_for(targets: &[String]) -> IpAddr {
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    if !targets.iter().any(|target| target.starts_with("janus")) {
+        return loopback;
+    }
+    // Connecting a UDP socket sends nothing and looks up the route; 192.0.2.1 is nobody's (RFC 5737).
+    let own = std::net::UdpSocket::bind(("0.0.0.0", 0)).and_then(|socket| {
+        socket.connect(("192.0.2.1", 9))?;
+        socket.local_addr()
+    });
+    own.map_or(loopback, |own| own.ip())
 }
 
 /// Thousands of sockets need as many descriptors, here and in the server, which inherits the limit.

@@ -1,33 +1,32 @@
 //! One person in a call by the WebSocket protocol, as a page behaves: hello, a seat, an offer with slots, intents for what is
 //! on the screen, layers that the server asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use signaling::ids::{CallId, ChatId, UserId};
 use signaling::protocol::{
-    CallRef, CallType, Command, ErrorCode, EventBody, IncomingCall, Intent, Intents, JoinCall, JoinCallResult,
-    MediaAnswer, MediaOffer, MediaSource, Mute, ParticipantStatus, RealtimeBody, Resume, StartCall, StartCallResult,
+    CallRef, CallType, Command, ErrorCode, IceServer, IncomingCall, JoinCall, JoinCallResult, MediaAnswer, MediaOffer,
+    MediaSource, Mute, Resume, StartCall, StartCallResult,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::engine::connection::{self, Connection, Wanted};
-use crate::media::flow::News;
+use crate::engine::connection::{Lines, Wanted};
+use crate::engine::kinds;
 use crate::report::model::timing;
 use crate::ringhall::Server;
-use crate::ringhall::signal::{self, Caller, Incoming, Signal, SignalError};
+use crate::ringhall::signal::{self, Caller, Signal, SignalError};
 use crate::scenario::Rooms;
 
 use super::crowd::{Crowd, Halt};
+use super::screen::{Pump, Screen, Showing};
 
-/// Changes of the roster are collected for this long before new intents go out, as in the page.
-const DEBOUNCE: Duration = Duration::from_millis(250);
 /// How long the server's answer to an offer, its snapshot or a ring may take.
 const EVENT_WITHIN: Duration = Duration::from_secs(30);
 
@@ -38,6 +37,14 @@ pub(super) struct RoomBook {
     pub(super) started: Mutex<Option<Instant>>,
     /// Who stands behind a publisher's number.
     numbers: Mutex<BTreeMap<u32, UserId>>,
+}
+
+impl RoomBook {
+    /// Whose packets bear this number.
+    pub(super) fn who(&self, publisher: u32) -> Option<UserId> {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.get(&publisher).cloned()
+    }
 }
 
 /// What a person is made of.
@@ -62,6 +69,7 @@ pub(super) struct Connected {
     device: String,
     caller: Caller,
     user: UserId,
+    ice: Vec<IceServer>,
     seen: Arc<AtomicU64>,
     session: (signaling::ids::SessionId, u64),
     answers: mpsc::UnboundedReceiver<MediaAnswer>,
@@ -78,14 +86,6 @@ pub(super) struct Seated {
     /// Their media connection.
     pub(super) client: u64,
     showing: AbortHandle,
-}
-
-/// What is known for the layout.
-#[derive(Default)]
-struct Screen {
-    others: Mutex<BTreeSet<UserId>>,
-    client: Mutex<Option<u64>>,
-    changed: Notify,
 }
 
 impl Part {
@@ -126,6 +126,7 @@ impl Part {
             device,
             caller,
             user: welcome.user.id,
+            ice: welcome.ice,
             seen,
             session: (welcome.session, welcome.epoch),
             answers,
@@ -236,9 +237,12 @@ impl Connected {
             } else {
                 0
             },
+            client: rooms.client,
+            route: rooms.route,
+            ice: &self.ice,
             ..Wanted::default()
         };
-        let (offered, sdp) = connection::offer(self.part.crowd.bind, wanted)?;
+        let (offered, sdp) = kinds::offer(self.part.crowd.bind, wanted).await?;
         let lines = offered.lines();
         let offer = MediaOffer {
             call_id: call.clone(),
@@ -246,9 +250,8 @@ impl Connected {
             sdp: Some(sdp),
             ufrag: None,
             pwd: None,
-            mids: mids(lines),
+            mids: mids(&lines),
         };
-        let slots: Vec<String> = lines.video_slots.iter().map(ToString::to_string).collect();
         let asked = Instant::now();
         let offer_id = offer.offer_id.clone();
         let _: Value = self.call(Command::MediaOffer(offer)).await?;
@@ -259,7 +262,9 @@ impl Connected {
             }
         };
         self.part.crowd.board.took(timing::SETUP, asked.elapsed());
-        let connection = offered.answered(&answer, self.part.crowd.link.through(&answer).await?)?;
+        let connection = offered
+            .answered(&answer, self.part.crowd.link.through(&answer).await?)
+            .await?;
         let part = &self.part;
         let talking = super::crowd::talks_first(&rooms.audio, part.place);
         let schedule = part.crowd.schedule(&rooms, part.room, part.publisher, talking);
@@ -286,7 +291,7 @@ impl Connected {
             caller: self.caller.clone(),
             part: part.clone(),
             call: call.clone(),
-            slots,
+            slots: lines.video_slots,
             small,
             screen: self.screen.clone(),
             back: (!first).then_some(began),
@@ -314,10 +319,11 @@ impl Seated {
         left.map(drop)
     }
 
-    /// Loses the network, and has it back after `away`.
-    pub(super) async fn lose_network(self, away: Duration) -> Result<Self, Halt> {
+    /// Loses the network, and has it back after `away`. The new connection's packets are numbered from the beginning, so that
+    /// they bear another publisher's number in their stamps.
+    pub(super) async fn lose_network(self, away: Duration, publisher: u32) -> Result<Self, Halt> {
         let Connected {
-            part,
+            mut part,
             token,
             device,
             caller,
@@ -333,6 +339,7 @@ impl Seated {
         part.crowd.board.sockets.fetch_sub(1, Ordering::Relaxed);
         part.crowd.board.wanted.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(away).await;
+        part.publisher = publisher;
         let began = Instant::now();
         let resume = Resume {
             session,
@@ -345,13 +352,13 @@ impl Seated {
 }
 
 /// What each m-line is for.
-fn mids(lines: &Connection) -> BTreeMap<String, MediaSource> {
+fn mids(lines: &Lines) -> BTreeMap<String, MediaSource> {
     let mut out = BTreeMap::new();
     for mid in lines.audio.iter().chain(&lines.audio_slots) {
-        out.insert(mid.to_string(), MediaSource::Mic);
+        out.insert(mid.clone(), MediaSource::Mic);
     }
     for mid in lines.video.iter().chain(&lines.video_slots) {
-        out.insert(mid.to_string(), MediaSource::Camera);
+        out.insert(mid.clone(), MediaSource::Camera);
     }
     out
 }
@@ -361,186 +368,5 @@ async fn within<T>(what: &str, wait: impl Future<Output = Option<T>>) -> Result<
         Ok(Some(value)) => Ok(value),
         Ok(None) => Err(Halt::Failed(format!("the WebSocket was closed before {what}"))),
         Err(_) => Err(Halt::Failed(format!("{what} did not come within 30 s"))),
-    }
-}
-
-/// Sorts what the server says.
-struct Pump {
-    crowd: Crowd,
-    own: UserId,
-    answers: mpsc::UnboundedSender<MediaAnswer>,
-    rings: mpsc::UnboundedSender<(IncomingCall, Instant)>,
-    chats: mpsc::UnboundedSender<ChatId>,
-    screen: Arc<Screen>,
-    seen: Arc<AtomicU64>,
-}
-
-impl Pump {
-    async fn run(self, mut incoming: mpsc::UnboundedReceiver<Incoming>) {
-        while let Some(message) = incoming.recv().await {
-            let now = Instant::now();
-            match message {
-                Incoming::Event(event) => {
-                    self.seen.fetch_max(event.seq, Ordering::Relaxed);
-                    match body(&event.op, event.d) {
-                        Some(EventBody::Snapshot(snapshot)) => {
-                            for chat in snapshot.chats {
-                                let _ = self.chats.send(chat.id);
-                            }
-                        }
-                        Some(EventBody::IncomingCall(ring)) => drop(self.rings.send((ring, now))),
-                        _ => {}
-                    }
-                }
-                Incoming::Realtime(event) => self.realtime(body(&event.op, event.d)),
-                Incoming::Closed(why) => {
-                    if why != "ended here" {
-                        self.crowd.board.error(format!("WebSocket: {why}"));
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn realtime(&self, body: Option<RealtimeBody>) {
-        match body {
-            Some(RealtimeBody::MediaAnswer(answer)) => drop(self.answers.send(answer)),
-            Some(RealtimeBody::Roster(roster)) => {
-                let joined = roster
-                    .participants
-                    .into_iter()
-                    .filter(|p| p.status == ParticipantStatus::Joined);
-                let others: BTreeSet<UserId> = joined.map(|p| p.user.id).filter(|id| *id != self.own).collect();
-                *self.others() = others;
-                self.screen.changed.notify_one();
-            }
-            Some(RealtimeBody::CallParticipantJoined(joined)) if joined.user_id != self.own => {
-                self.others().insert(joined.user_id);
-                self.screen.changed.notify_one();
-            }
-            Some(RealtimeBody::CallParticipantLeft(left)) => {
-                self.others().remove(&left.user_id);
-                self.screen.changed.notify_one();
-            }
-            Some(RealtimeBody::Layers(layers)) if layers.source == MediaSource::Camera => {
-                let client = *self.screen.client.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(client) = client {
-                    self.crowd.engine.layers(client, layers.active);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn others(&self) -> std::sync::MutexGuard<'_, BTreeSet<UserId>> {
-        self.screen.others.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn body<T: DeserializeOwned>(op: &str, d: Value) -> Option<T> {
-    // What this program does not know is not for it.
-    serde_json::from_value(json!({ "op": op, "d": d })).ok()
-}
-
-/// Keeps the server told of what is on the screen.
-struct Showing {
-    caller: Caller,
-    part: Part,
-    call: CallId,
-    slots: Vec<String>,
-    small: usize,
-    screen: Arc<Screen>,
-    /// When the way back began, until media flows again.
-    back: Option<Instant>,
-}
-
-impl Showing {
-    async fn run(mut self, mut shown: mpsc::UnboundedReceiver<(News, u64)>) {
-        let view = &self.part.rooms.view;
-        let change = (view.large > 0 && view.change_seconds > 0.0).then_some(view.change_seconds);
-        let mut turn = 0;
-        let mut wish: Option<(UserId, Instant)> = None;
-        let mut last = Vec::new();
-        let mut next = tokio::time::Instant::now() + Duration::from_secs_f64(change.unwrap_or(1e6));
-        loop {
-            tokio::select! {
-                () = self.screen.changed.notified() => tokio::time::sleep(DEBOUNCE).await,
-                () = tokio::time::sleep_until(next) => {
-                    turn += 1;
-                    next += Duration::from_secs_f64(change.unwrap_or(1e6));
-                }
-                news = shown.recv() => {
-                    let Some((news, _)) = news else { return };
-                    self.saw(news, &mut wish);
-                    continue;
-                }
-            }
-            let slots = self.layout(turn);
-            if slots == last {
-                continue;
-            }
-            let large = slots.last().filter(|_| turn > 0).map(|i| i.participant.clone());
-            wish = large.map(|user| (user, Instant::now()));
-            last.clone_from(&slots);
-            let intents = Command::Intents(Intents {
-                call_id: self.call.clone(),
-                slots,
-            });
-            let began = Instant::now();
-            if let Err(error) = self.caller.call::<Value>(&intents).await {
-                self.part.crowd.board.error(error);
-            }
-            self.part.crowd.board.took(timing::COMMAND, began.elapsed());
-            self.part.crowd.board.commands.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn saw(&mut self, news: News, wish: &mut Option<(UserId, Instant)>) {
-        let board = &self.part.crowd.board;
-        if let Some(began) = self
-            .back
-            .take_if(|_| matches!(news, News::FirstFrame | News::FirstAudio))
-        {
-            board.took(timing::RECONNECT, began.elapsed());
-        }
-        let News::Showing { publisher, .. } = news else { return };
-        let numbers = self.part.book.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        let who = numbers.get(&publisher);
-        if let Some((_, since)) = wish.take_if(|(user, _)| Some(&*user) == who) {
-            board.took(timing::LAYER_SWITCH, since.elapsed());
-        }
-    }
-
-    /// Small tiles from one's own neighbour on, and a large one that is none of them.
-    fn layout(&self, turn: usize) -> Vec<Intent> {
-        let others: Vec<UserId> = {
-            let others = self.screen.others.lock().unwrap_or_else(PoisonError::into_inner);
-            others.iter().cloned().collect()
-        };
-        let view = &self.part.rooms.view;
-        let small = self.small.min(others.len());
-        let rest = others.len() - small;
-        let at = |n: usize| others[(self.part.place + n) % others.len()].clone();
-        let mut out = Vec::new();
-        let mut intent = |participant: UserId, height: u32, priority: u32| {
-            if let Some(mid) = self.slots.get(out.len()) {
-                out.push(Intent {
-                    mid: mid.clone(),
-                    participant,
-                    source: MediaSource::Camera,
-                    height: if height == 0 { 2_160 } else { height },
-                    fps: 0,
-                    priority,
-                });
-            }
-        };
-        for n in 0..small {
-            intent(at(n), view.small_height, 0);
-        }
-        for n in 0..view.large.min(rest) {
-            intent(at(small + (turn + n) % rest), view.large_height, 1);
-        }
-        out
     }
 }

@@ -66,6 +66,13 @@ fn line(label: &str, p: &Point) -> String {
             p.delay_p99_us / 1e3
         );
     }
+    if p.freezes > 0 {
+        text += &format!(", {} freezes", p.freezes);
+    }
+    if p.estimates > 0 {
+        let mean = p.estimate_bps / p.estimates as f64;
+        text += &format!(", estimates {:.2} Mbit/s", mean / 1e6);
+    }
     if p.sockets > 0 {
         text += &format!(" | {} sockets, {} commands/s", p.sockets, p.commands);
     }

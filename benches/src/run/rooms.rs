@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::engine::connection::{self, Wanted};
+use crate::engine::connection::Wanted;
+use crate::engine::kinds;
 use crate::peers::{Peer, Want};
 use crate::report::model::{Figures, timing};
-use crate::scenario::{Rooms, Scenario};
+use crate::scenario::{ClientKind, Rooms, Scenario};
 
 use super::crowd::{Crowd, Halt, ramp, take_turns, talks_first};
 use super::meter::Meter;
+use super::screen::layer_for;
 
 /// Joins under way at a time.
 const AT_A_TIME: usize = 8;
@@ -29,7 +31,8 @@ pub(super) async fn run(peer: Arc<dyn Peer>, scenario: &Scenario, crowd: Crowd, 
         .ok_or_else(|| Halt::Failed("the scenario has no rooms".into()))?;
     let publishing = rooms.members + rooms.publishers;
     let watching = rooms.members + rooms.viewers;
-    let all = rooms.count * (publishing + watching);
+    let sessions = |place: usize| sessions(peer.as_ref(), wants(&rooms, place)).len();
+    let all = rooms.count * (publishing + (0..watching).map(sessions).sum::<usize>());
     crowd.board.wanted.store(all as u64, Ordering::Relaxed);
     let gate = Arc::new(Semaphore::new(AT_A_TIME));
     let began = Instant::now();
@@ -52,18 +55,18 @@ pub(super) async fn run(peer: Arc<dyn Peer>, scenario: &Scenario, crowd: Crowd, 
                 joins.spawn(async move {
                     tokio::time::sleep_until(due.into()).await;
                     let _turn = gate.acquire().await;
-                    let result = if watch { task.view().await } else { task.publish().await };
+                    let result = if watch {
+                        task.view().await
+                    } else {
+                        task.publish().await.map(Some)
+                    };
                     (room, result)
                 });
             }
         }
         while let Some(joined) = joins.join_next().await {
             match joined {
-                Ok((room, Ok(id))) => {
-                    if !watch {
-                        ids[room].push(id);
-                    }
-                }
+                Ok((room, Ok(id))) => ids[room].extend(id),
                 Ok((_, Err(Halt::Failed(why)))) => {
                     crowd.board.failed.fetch_add(1, Ordering::Relaxed);
                     crowd.board.error(format!("join: {why}"));
@@ -106,13 +109,17 @@ impl Join {
         let wanted = Wanted {
             audio: self.rooms.audio.bitrate > 0,
             video: self.rooms.video.as_ref(),
+            client: self.rooms.client,
+            route: self.rooms.route,
             ..Wanted::default()
         };
-        let (offered, sdp) = connection::offer(self.crowd.bind, wanted)?;
+        let (offered, sdp) = kinds::offer(self.crowd.bind, wanted).await?;
         let asked = Instant::now();
         let answer = self.peer.publish(&self.room_name(), &name(self.place), sdp).await?;
         self.crowd.board.took(timing::SETUP, asked.elapsed());
-        let connection = offered.answered(&answer, self.crowd.link.through(&answer).await?)?;
+        let connection = offered
+            .answered(&answer, self.crowd.link.through(&answer).await?)
+            .await?;
         let publisher = (self.room * publishing + self.place) as u32;
         let talking = talks_first(&self.rooms.audio, self.place);
         let schedule = self.crowd.schedule(&self.rooms, self.room, publisher, talking);
@@ -121,9 +128,19 @@ impl Join {
             .await
     }
 
-    async fn view(self) -> Result<u64, Halt> {
+    /// Publishes nothing, so that there is no connection to name.
+    async fn view(self) -> Result<Option<u64>, Halt> {
         let began = Instant::now();
-        let wants = wants(&self.rooms, self.place);
+        let mut first = true;
+        for wants in sessions(self.peer.as_ref(), wants(&self.rooms, self.place)) {
+            self.watch(&wants, (began, first)).await?;
+            first = false;
+        }
+        Ok(None)
+    }
+
+    /// One session that receives.
+    async fn watch(&self, wants: &[Want], began: (Instant, bool)) -> Result<(), Halt> {
         let room = self.room_name();
         let viewer = format!("viewer-{}", self.place);
         let codec = self.rooms.video.as_ref().map_or_else(Default::default, |v| v.codec);
@@ -133,21 +150,45 @@ impl Join {
                 audio_slots: wants.iter().filter(|w| !w.video).count(),
                 video_slots: wants.iter().filter(|w| w.video).count(),
                 codec,
+                client: self.rooms.client,
+                route: self.rooms.route,
                 ..Wanted::default()
             };
-            let (offered, sdp) = connection::offer(self.crowd.bind, wanted)?;
-            let answer = self.peer.view(&room, &viewer, &wants, sdp).await?;
-            offered.answered(&answer, self.crowd.link.through(&answer).await?)?
+            let (offered, sdp) = kinds::offer(self.crowd.bind, wanted).await?;
+            let answer = self.peer.view(&room, &viewer, wants, sdp).await?;
+            offered
+                .answered(&answer, self.crowd.link.through(&answer).await?)
+                .await?
         } else {
-            let offer = self.peer.view_offer(&room, &viewer, &wants).await?;
+            if self.rooms.client != ClientKind::Str0m {
+                let why = "only clients of str0m answer an offer of the server";
+                return Err(Halt::Skipped(why.into()));
+            }
+            let offer = self.peer.view_offer(&room, &viewer, wants).await?;
             let (connection, answer) =
-                connection::answer(self.crowd.bind, &offer, codec, self.crowd.link.through(&offer).await?)?;
+                kinds::answer(self.crowd.bind, &offer, codec, self.crowd.link.through(&offer).await?)?;
             self.peer.view_answer(&room, &viewer, answer).await?;
             connection
         };
         self.crowd.board.took(timing::SETUP, asked.elapsed());
-        self.crowd.carry(connection, None, self.room, (began, true), None).await
+        self.crowd.carry(connection, None, self.room, began, None).await?;
+        Ok(())
     }
+}
+
+/// A viewer's wishes by session: all in one, or one publisher's in each.
+fn sessions(peer: &dyn Peer, wants: Vec<Want>) -> Vec<Vec<Want>> {
+    if !peer.one_stream_each() {
+        return vec![wants];
+    }
+    let mut out: Vec<Vec<Want>> = Vec::new();
+    for want in wants {
+        match out.iter_mut().find(|session| session[0].publisher == want.publisher) {
+            Some(session) => session.push(want),
+            None => out.push(vec![want]),
+        }
+    }
+    out
 }
 
 fn name(place: usize) -> String {
@@ -181,11 +222,8 @@ fn wants(rooms: &Rooms, place: usize) -> Vec<Want> {
         };
         out.extend(voices.into_iter().map(|p| want(p, false, 0)));
     }
-    if let Some(video) = &rooms.video {
-        let layer = |height: u32| {
-            let fits = video.layers.iter().position(|l| height > 0 && l.height >= height);
-            fits.unwrap_or(video.layers.len() - 1)
-        };
+    if rooms.video.is_some() {
+        let layer = |height: u32| layer_for(rooms, height);
         let small = rooms.view.small.unwrap_or(others.len()).min(others.len());
         let low = layer(rooms.view.small_height);
         out.extend(others.iter().take(small).map(|p| want(*p, true, low)));

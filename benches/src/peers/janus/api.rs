@@ -1,7 +1,7 @@
 //! The Janus API over one WebSocket: requests carry a transaction, answers repeat it, and what takes long comes later as an
 //! event with the same one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -31,6 +31,8 @@ pub(super) struct Api {
     waiting: Waiting,
     next: AtomicU64,
     session: u64,
+    /// Handles whose media connection is up.
+    up: watch::Receiver<HashSet<HandleId>>,
     reader: tokio::task::JoinHandle<()>,
 }
 
@@ -55,12 +57,20 @@ impl Api {
         let (sink, mut stream) = socket.split();
         let waiting = Waiting::default();
         let waiters = waiting.clone();
+        let (connected, up) = watch::channel(HashSet::new());
         let reader = tokio::spawn(async move {
             while let Some(Ok(message)) = stream.next().await {
                 let Message::Text(text) = message else { continue };
                 let Ok(value) = serde_json::from_str::<Value>(&text) else {
                     continue;
                 };
+                if value["janus"] == "webrtcup"
+                    && let Some(handle) = value["sender"].as_u64()
+                {
+                    connected.send_modify(|handles| {
+                        handles.insert(handle);
+                    });
+                }
                 // "ack" says that the answer comes later; everything else with our transaction is the answer.
                 let Some(transaction) = value["transaction"].as_str().filter(|_| value["janus"] != "ack") else {
                     continue;
@@ -80,6 +90,7 @@ impl Api {
             waiting,
             next: AtomicU64::new(1),
             session: 0,
+            up,
             reader,
         };
         let created = api.ask(json!({ "janus": "create" })).await?;
@@ -98,6 +109,17 @@ impl Api {
         self.ask(json!({ "janus": "detach", "session_id": self.session, "handle_id": handle }))
             .await
             .map(drop)
+    }
+
+    /// Waits until a handle's media connection is up: only then others may subscribe to it.
+    pub(super) async fn up(&self, handle: HandleId) -> Result<(), PeerError> {
+        let mut up = self.up.clone();
+        let connected = up.wait_for(|handles| handles.contains(&handle));
+        match tokio::time::timeout(PATIENCE, connected).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(failed(&"the connection is gone")),
+            Err(_) => Err(failed(&format!("a publisher did not connect in {PATIENCE:?}"))),
+        }
     }
 
     /// A request to the plugin, with or without a session description.

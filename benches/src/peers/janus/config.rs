@@ -4,6 +4,8 @@ use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use super::Options;
+
 /// Where packages put plugins; the first that is there is taken.
 const FOLDERS: [&str; 4] = [
     "/usr/lib/x86_64-linux-gnu/janus",
@@ -26,7 +28,7 @@ fn installed() -> io::Result<PathBuf> {
 }
 
 /// Writes it.
-pub(super) fn write(folder: &Path, port: u16, event_loops: Option<u32>) -> io::Result<()> {
+pub(super) fn write(folder: &Path, port: u16, options: &Options) -> io::Result<()> {
     let installed = installed()?;
     let others = |kind: &str, keep: &str| -> io::Result<String> {
         let mut names = Vec::new();
@@ -41,13 +43,18 @@ pub(super) fn write(folder: &Path, port: u16, event_loops: Option<u32>) -> io::R
     };
     let plugins = others("plugins", "libjanus_videoroom.so")?;
     let transports = others("transports", "libjanus_websockets.so")?;
-    let loops = event_loops.map_or(String::new(), |loops| format!("    event_loops = {loops}\n"));
+    let loops = options
+        .event_loops
+        .map_or(String::new(), |loops| format!("    event_loops = {loops}\n"));
+    let address = options.address.map_or(String::new(), |address| {
+        format!("    ice_enforce_list = \"{address}\"\n")
+    });
     let root = installed.display();
     // Sessions end with the connection, not on a timer; 3: warnings and errors.
     let general = format!(
         "general: {{\n    configs_folder = \"{}\"\n    plugins_folder = \"{root}/plugins\"\n    transports_folder = \
          \"{root}/transports\"\n    events_folder = \"{root}/events\"\n    loggers_folder = \"{root}/loggers\"\n    \
-         session_timeout = 0\n    debug_level = 3\n{loops}}}\nmedia: {{\n}}\nnat: {{\n}}\nplugins: {{\n    disable = \
+         session_timeout = 0\n    debug_level = 3\n{loops}}}\nmedia: {{\n}}\nnat: {{\n{address}}}\nplugins: {{\n    disable = \
          \"{plugins}\"\n}}\ntransports: {{\n    disable = \"{transports}\"\n}}\nevents: {{\n    broadcast = false\n}}\n",
         folder.display()
     );

@@ -214,6 +214,17 @@ impl Downlink {
 }
 
 impl Shard {
+    /// How many viewers' links have been estimated, and the sum of the estimates, bit/s.
+    pub fn estimates(&self) -> (usize, u64) {
+        let downlinks = self.members.iter().filter_map(|(_, member)| member.downlink.as_ref());
+        let known = downlinks
+            .map(|downlink| downlink.estimator.estimate())
+            .filter(|e| e.known);
+        known.fold((0, 0), |(count, sum), estimate| {
+            (count + 1, sum + estimate.bitrate.as_bps())
+        })
+    }
+
     /// Keeps a packet back when it is not its turn yet. `true`: it is not to be sent now.
     pub(super) fn hold(&mut self, now: Instant, viewer: u32, item: Waiting) -> bool {
         let Some(member) = self.members.get_mut(viewer as usize) else {
