@@ -28,6 +28,7 @@ pub(crate) fn start(config: &Media, tunnel: sfu::MakeTunnel<'_>) -> Result<Arc<P
         listen: vec![config.listen],
         advertise: config.advertise.clone(),
         shards: config.shards,
+        room_members_per_shard: config.room_members_per_shard.into(),
         codecs: codecs(config),
         speakers: config.speakers.into(),
         ..sfu::MediaConfig::default()

@@ -89,10 +89,16 @@ fn family(
 fn text(shards: &[ShardSnapshot]) -> String {
     let mut out = String::new();
     type Number = fn(&ShardSnapshot) -> u64;
-    let numbers: [(&str, &str, &str, Number); 15] = [
+    let numbers: [(&str, &str, &str, Number); 18] = [
         ("participants", "gauge", "Participants with a transport.", |s| {
             s.participants as u64
         }),
+        (
+            "stand_ins",
+            "gauge",
+            "Participants of other shards whose call is in this one too.",
+            |s| s.stand_ins as u64,
+        ),
         (
             "packets_kept",
             "gauge",
@@ -122,6 +128,18 @@ fn text(shards: &[ShardSnapshot]) -> String {
             "counter",
             "RTP packets sent to viewers.",
             |s| s.counters.forwarded,
+        ),
+        (
+            "packets_relayed_total",
+            "counter",
+            "Copies of received packets given to other shards of a call.",
+            |s| s.counters.relayed,
+        ),
+        (
+            "relays_taken_total",
+            "counter",
+            "Packets that came from other shards of a call.",
+            |s| s.counters.relays_taken,
         ),
         (
             "packets_retransmitted_total",
@@ -230,6 +248,8 @@ mod tests {
             "ringhall_media_downlinks_estimated{shard=\"1\"} 3",
             "ringhall_media_downlink_estimate_bits_per_second{shard=\"1\"} 4500000",
             "ringhall_media_dropped_total{shard=\"1\",reason=\"flood\"} 0",
+            "ringhall_media_dropped_total{shard=\"0\",reason=\"relay_full\"} 0",
+            "ringhall_media_packets_relayed_total{shard=\"0\"} 0",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.00005\"} 5",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.0001\"} 7",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.1\"} 7",
@@ -241,7 +261,7 @@ mod tests {
         }
         // Each name is described once, before its first number.
         let names = lines.iter().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!(names, 17);
+        assert_eq!(names, 20);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use sfu_core::sdp::{CodecKind, CodecPolicy};
+use sfu_core::shard::MAX_SHARDS;
 use sfu_core::transport::IdentityError;
 
 /// Configuration of the media plane.
@@ -13,8 +14,10 @@ pub struct MediaConfig {
     pub listen: Vec<SocketAddr>,
     /// Addresses named in SDP answers, the best first. Empty: those of `listen`, or of all interfaces where unspecified.
     pub advertise: Vec<IpAddr>,
-    /// Number of shards: threads and ports.
+    /// Number of shards: threads and ports; 64 at the most.
     pub shards: u8,
+    /// Participants of one room in one shard; further ones are placed in the next shard.
+    pub room_members_per_shard: usize,
     /// Node number in user fragments.
     pub node: u16,
     /// Codecs that rooms use, the preferred first.
@@ -29,6 +32,7 @@ impl Default for MediaConfig {
             listen: vec![SocketAddr::from(([0, 0, 0, 0], 0))],
             advertise: Vec::new(),
             shards: 1,
+            room_members_per_shard: 200,
             node: 0,
             codecs: CodecPolicy {
                 // Redundant audio where both sides know it: Chromium does, Firefox gets it without the redundancy.
@@ -46,6 +50,9 @@ pub enum StartError {
     /// No listening address, or no shard.
     #[error("the media plane needs at least one listening address and one shard")]
     Nothing,
+    /// More shards than a call can span.
+    #[error("the media plane has at most {MAX_SHARDS} shards, not {0}")]
+    TooMany(u8),
     /// A socket.
     #[error("cannot listen for media on {address}: {source}")]
     Listen {

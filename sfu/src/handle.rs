@@ -1,42 +1,20 @@
 //! The door for asynchronous code: commands in, events out, both by bounded queues.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
+use sfu_core::shard::MAX_SHARDS;
 use sfu_core::transport::IceCredentials;
 use sfu_core::types::Source;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{MediaConfig, StartError};
-use crate::messages::{Command, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot};
-use crate::sys::Waker;
+use crate::doors::{COMMANDS, EVENTS, ShardDoor, Shared};
+use crate::events::Events;
+use crate::messages::{Command, Intent, MediaError, OfferRequest, Seat, ShardSnapshot};
+use crate::registry::Registry;
 use crate::tunnel::MakeTunnel;
 use crate::worker;
-
-/// Commands that may wait for one shard. A shard takes them between two packet batches, so a full queue means that it is
-/// stuck: offers and intents are then refused with [`MediaError::Unavailable`].
-const COMMANDS: usize = 1_024;
-/// Places that only the ways out (leave, close, mute, stop) may use, so that they are never lost before a stuck shard.
-const RESERVED: usize = 512;
-/// Events that may wait for the receiver. When it is full a shard keeps its next 4,096 itself, then drops the oldest and
-/// counts it ([`sfu_core::shard::Drop::Event`]).
-const EVENTS: usize = 8_192;
-
-struct ShardDoor {
-    commands: mpsc::Sender<Command>,
-    waker: Waker,
-    addresses: Vec<SocketAddr>,
-    candidates: Vec<SocketAddr>,
-}
-
-struct Shared {
-    shards: Vec<ShardDoor>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    events: Mutex<Option<mpsc::Receiver<MediaEvent>>>,
-}
 
 /// The media plane, seen from asynchronous code. Clones share it. Dropping the last clone stops it.
 #[derive(Clone)]
@@ -60,6 +38,9 @@ pub fn start_with_tunnels(config: &MediaConfig, tunnel: MakeTunnel<'_>) -> Resul
     if config.listen.is_empty() || config.shards == 0 {
         return Err(StartError::Nothing);
     }
+    if config.shards > MAX_SHARDS {
+        return Err(StartError::TooMany(config.shards));
+    }
     let (events, receiver) = mpsc::channel(EVENTS);
     let mut shards = Vec::new();
     let mut threads = Vec::new();
@@ -78,6 +59,8 @@ pub fn start_with_tunnels(config: &MediaConfig, tunnel: MakeTunnel<'_>) -> Resul
         shards,
         threads: Mutex::new(threads),
         events: Mutex::new(Some(receiver)),
+        registry: Mutex::new(Registry::new(config.shards, config.room_members_per_shard)),
+        linked: Mutex::default(),
     };
     Ok(Handle {
         shared: Arc::new(shared),
@@ -85,46 +68,19 @@ pub fn start_with_tunnels(config: &MediaConfig, tunnel: MakeTunnel<'_>) -> Resul
 }
 
 impl Handle {
-    fn door(&self, room: &str) -> &ShardDoor {
-        let mut hasher = DefaultHasher::new();
-        room.hash(&mut hasher);
-        let shards = &self.shared.shards;
-        &shards[(hasher.finish() % shards.len() as u64) as usize]
-    }
-
-    async fn ask<T>(
-        &self,
-        room: &str,
-        command: impl FnOnce(oneshot::Sender<Result<T, MediaError>>) -> Command,
-    ) -> Result<T, MediaError> {
-        let door = self.door(room);
-        if door.commands.capacity() <= RESERVED {
-            return Err(MediaError::Unavailable);
-        }
-        let (reply, answer) = oneshot::channel();
-        door.commands
-            .try_send(command(reply))
-            .map_err(|_| MediaError::Unavailable)?;
-        door.waker.wake();
-        answer.await.map_err(|_| MediaError::Unavailable)?
-    }
-
-    fn tell(&self, room: &str, command: Command) {
-        let door = self.door(room);
-        if door.commands.try_send(command).is_err() {
-            tracing::error!(room, "a media shard takes no commands; one was lost");
-        }
-        door.waker.wake();
-    }
-
     /// Makes or updates the participant's transport and returns the SDP answer. The first offer makes the participant; one
     /// with the same certificate grows their slots; one with another certificate replaces their transport.
     ///
     /// # Errors
     /// [`MediaError`].
     pub async fn offer(&self, request: OfferRequest) -> Result<String, MediaError> {
-        let room = request.seat.room.clone();
-        self.ask(&room, |reply| Command::Offer(request, reply)).await
+        let seat = request.seat.clone();
+        let (place, answer) = self.shared.place(request)?;
+        let result = answer.await.unwrap_or(Err(MediaError::Unavailable));
+        if result.is_err() {
+            self.shared.undo(&seat, &place);
+        }
+        result
     }
 
     /// ICE restart: takes the client's credentials and returns the server's.
@@ -132,8 +88,9 @@ impl Handle {
     /// # Errors
     /// [`MediaError::NotFound`] or [`MediaError::Unavailable`].
     pub async fn restart_ice(&self, seat: &Seat, remote: IceCredentials) -> Result<IceCredentials, MediaError> {
-        self.ask(&seat.room, |reply| Command::RestartIce(seat.clone(), remote, reply))
-            .await
+        let (id, shard) = self.shared.registry().placed(seat).ok_or(MediaError::NotFound)?;
+        let answer = self.shared.ask(shard, |reply| Command::RestartIce(id, remote, reply))?;
+        answer.await.map_err(|_| MediaError::Unavailable)?
     }
 
     /// Replaces what the participant wants to see.
@@ -141,28 +98,40 @@ impl Handle {
     /// # Errors
     /// [`MediaError::NotFound`] or [`MediaError::Unavailable`].
     pub async fn intents(&self, seat: &Seat, intents: Vec<Intent>) -> Result<(), MediaError> {
-        self.ask(&seat.room, |reply| Command::Intents(seat.clone(), intents, reply))
-            .await
+        let answer = self.shared.intend(seat, intents)?;
+        answer.await.map_err(|_| MediaError::Unavailable)?
     }
 
     /// Stops (or lets through) a source of this participant, whatever they send.
     pub fn set_blocked(&self, seat: &Seat, source: Source, blocked: bool) {
-        self.tell(&seat.room, Command::SetBlocked(seat.clone(), source, blocked));
+        let mut registry = self.shared.registry();
+        if let Some((room, id, shards)) = registry.block(seat, source, blocked) {
+            for shard in shards {
+                self.shared.tell(shard, Command::SetBlocked(room, id, source, blocked));
+            }
+        }
     }
 
     /// Ends the participant's transport.
     pub fn leave(&self, seat: &Seat) {
-        self.tell(&seat.room, Command::Leave(seat.clone()));
+        let mut registry = self.shared.registry();
+        let Some(left) = registry.leave(seat) else { return };
+        if let Some(shard) = left.shard {
+            self.shared.tell(shard, Command::Leave(left.id));
+        }
+        self.shared.close(left.closes);
     }
 
     /// Ends the room and every transport in it.
     pub fn close_room(&self, room: &str) {
-        self.tell(room, Command::CloseRoom(room.to_owned()));
+        let closes = self.shared.registry().close(room);
+        self.shared.close(closes);
     }
 
     /// The event queue; only the first call gets it.
-    pub fn events(&self) -> Option<mpsc::Receiver<MediaEvent>> {
-        self.shared.events.lock().ok()?.take()
+    pub fn events(&self) -> Option<Events> {
+        let receiver = self.shared.events.lock().ok()?.take()?;
+        Some(Events::new(receiver, Arc::downgrade(&self.shared)))
     }
 
     /// What each shard has counted.
@@ -206,33 +175,11 @@ impl Handle {
 
     #[cfg(test)]
     pub(crate) fn make_room_panic(&self, room: &str) {
-        self.tell(room, Command::Panic(room.to_owned()));
-    }
-}
-
-impl Shared {
-    fn stop(&self) {
-        for door in &self.shards {
-            // A full queue is being emptied by its shard, or the shard is gone and so is the queue.
-            let _ = door.commands.try_send(Command::Stop);
-            door.waker.stop();
+        let mut registry = self.shared.registry();
+        registry.participant(room, "somebody");
+        if let Some((room, shards)) = registry.room(room) {
+            self.shared.tell(shards[0], Command::Panic(room));
         }
-        let threads = self
-            .threads
-            .lock()
-            .map(|mut threads| std::mem::take(&mut *threads))
-            .unwrap_or_default();
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a media shard had panicked");
-            }
-        }
-    }
-}
-
-impl std::ops::Drop for Shared {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -242,7 +189,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::messages::SlotPolicy;
+    use crate::messages::{MediaEvent, SlotPolicy};
 
     fn local() -> Handle {
         let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
@@ -299,10 +246,109 @@ mod tests {
         handle.shutdown();
     }
 
+    const OFFER: &str = include_str!("../core/src/sdp/fixtures/chromium-call.sdp");
+
+    async fn joins(handle: &Handle, name: &str) -> Result<String, MediaError> {
+        let request = OfferRequest {
+            seat: Seat {
+                room: "r".to_owned(),
+                participant: name.to_owned(),
+            },
+            sdp: OFFER.to_owned(),
+            mids: BTreeMap::new(),
+            publish: true,
+            subscribe: true,
+            slots: SlotPolicy::Intents,
+        };
+        handle.offer(request).await
+    }
+
+    /// Asks until participants and stand-ins of each shard are these.
+    async fn become_so(handle: &Handle, expected: &[(usize, usize)]) {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let all = handle.snapshot().await;
+            let now: Vec<_> = all.iter().map(|s| (s.participants, s.stand_ins)).collect();
+            if now == expected {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "{now:?} instead of {expected:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_room_that_outgrows_a_shard_goes_on_in_the_next_and_a_defect_ends_it_in_both() {
+        let config = MediaConfig {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            shards: 2,
+            room_members_per_shard: 2,
+            ..Default::default()
+        };
+        let handle = start(&config).unwrap();
+        let mut events = handle.events().unwrap();
+        let mut ports = Vec::new();
+        for name in ["a", "b", "c"] {
+            let answer = joins(&handle, name).await.unwrap();
+            let candidate = answer.lines().find(|line| line.starts_with("a=candidate:")).unwrap();
+            ports.push(candidate.split(' ').nth(5).unwrap().to_owned());
+        }
+        assert_eq!(ports[0], ports[1]);
+        assert_ne!(ports[0], ports[2], "the third is told another port");
+        let home = handle.addresses().iter().position(|a| a.port().to_string() == ports[0]);
+        let both = |here: (usize, usize), there: (usize, usize)| {
+            if home == Some(0) { [here, there] } else { [there, here] }
+        };
+        become_so(&handle, &both((2, 1), (1, 2))).await;
+        handle.leave(&Seat {
+            room: "r".to_owned(),
+            participant: "b".to_owned(),
+        });
+        become_so(&handle, &both((1, 1), (1, 1))).await;
+        handle.make_room_panic("r");
+        let event = tokio::time::timeout(Duration::from_secs(10), events.recv())
+            .await
+            .unwrap();
+        assert_eq!(event, Some(MediaEvent::RoomFailed("r".to_owned())));
+        become_so(&handle, &[(0, 0), (0, 0)]).await;
+        // It can be entered again.
+        joins(&handle, "a").await.unwrap();
+        become_so(&handle, &both((1, 0), (0, 0))).await;
+        handle.close_room("r");
+        become_so(&handle, &[(0, 0), (0, 0)]).await;
+        handle.shutdown();
+    }
+
+    #[tokio::test]
+    async fn a_refused_offer_takes_no_place_even_if_nobody_waits_for_the_answer() {
+        let handle = local();
+        let mut events = handle.events().unwrap();
+        let request = OfferRequest {
+            seat: seat(),
+            sdp: "v=0".to_owned(),
+            mids: BTreeMap::new(),
+            publish: true,
+            subscribe: true,
+            slots: SlotPolicy::Intents,
+        };
+        let (place, answer) = handle.shared.place(request).unwrap();
+        drop(answer);
+        let undone = async {
+            while handle.shared.registry().room("r").is_some() {
+                // Nothing to tell; but who waits for events deals with what was left undone.
+                let _ = tokio::time::timeout(Duration::from_millis(1), events.recv()).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), undone).await.unwrap();
+        assert_eq!(handle.shared.registry().seat(place.id), None);
+        handle.shutdown();
+    }
+
     #[tokio::test]
     async fn after_the_shutdown_it_is_unavailable() {
         let handle = local();
         let address = handle.addresses()[0];
+        joins(&handle, "a").await.unwrap();
         handle.shutdown();
         assert_eq!(handle.intents(&seat(), Vec::new()).await, Err(MediaError::Unavailable));
         assert!(std::net::UdpSocket::bind(address).is_ok(), "the port is free again");

@@ -2,18 +2,23 @@
 //!
 //! ```text
 //!  Handle (async, names) ── commands ──> shard thread: poll ─ recvmmsg ─ Shard ─ sendmmsg
-//!                        <── events ────
+//!                        <── events ────                                   │ ▲
+//!                                                        another shard <───┘ └─ relays
 //! ```
 //!
-//! One thread and one UDP port per shard; a room lives on one shard, chosen by its name. Rooms and participants are named
-//! by text at this edge and are dense numbers inside.
+//! One thread and one UDP port per shard. A room begins in the shard that its name chooses; one with more members than a
+//! shard should have goes on in the next. Rooms and participants are named by text at this edge and are dense numbers inside,
+//! the same in all shards.
 
 mod config;
 mod delays;
 mod desk;
+mod doors;
+mod events;
 mod handle;
 mod messages;
-mod names;
+mod registry;
+mod relay;
 mod runs;
 mod socket;
 mod sys;
@@ -22,11 +27,12 @@ mod worker;
 
 pub use config::{MediaConfig, StartError};
 pub use delays::{DELAY_BOUNDS, Delays};
+pub use events::Events;
 pub use handle::{Handle, start, start_with_tunnels};
 pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy};
 pub use sfu_core::quality::Reason as QualityReason;
 pub use sfu_core::sdp::{CodecKind, CodecPolicy};
-pub use sfu_core::shard::{Counters, Drop, PauseReason};
+pub use sfu_core::shard::{Counters, Drop, MAX_SHARDS, PauseReason};
 pub use sfu_core::transport::IceCredentials;
 pub use sfu_core::types::{Path, Source};
 pub use socket::SocketCounters;

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use sfu_core::quality::Reason as QualityReason;
+use sfu_core::room;
 use sfu_core::sdp::CodecKind;
-use sfu_core::shard::{Counters, PauseReason};
+use sfu_core::shard::{self, Counters, Event, PauseReason};
 use sfu_core::transport::IceCredentials;
-use sfu_core::types::Source;
+use sfu_core::types::{ParticipantId, RoomId, Source};
 use tokio::sync::oneshot;
 
 use crate::delays::Delays;
+use crate::registry::Place;
+use crate::relay;
 use crate::socket::SocketCounters;
 
 /// A participant's place: room and name.
@@ -130,6 +133,8 @@ pub struct ShardSnapshot {
     pub counters: Counters,
     /// Participants now.
     pub participants: usize,
+    /// Those who stand for participants in other shards, where a call is in several.
+    pub stand_ins: usize,
     /// Received packets that are kept for retransmissions and for viewers that join.
     pub kept: usize,
     /// Viewers' links whose rate is known, and the sum of their estimates, bit/s.
@@ -140,20 +145,42 @@ pub struct ShardSnapshot {
     pub delays: Delays,
 }
 
+/// An offer, numbered and placed.
+pub(crate) struct Offer {
+    pub(crate) request: shard::OfferRequest,
+    pub(crate) seat: Seat,
+    pub(crate) place: Place,
+}
+
 /// What the handle tells a shard.
 pub(crate) enum Command {
-    Offer(OfferRequest, oneshot::Sender<Result<String, MediaError>>),
+    Offer(Box<Offer>, oneshot::Sender<Result<String, MediaError>>),
     RestartIce(
-        Seat,
+        ParticipantId,
         IceCredentials,
         oneshot::Sender<Result<IceCredentials, MediaError>>,
     ),
-    Intents(Seat, Vec<Intent>, oneshot::Sender<Result<(), MediaError>>),
-    SetBlocked(Seat, Source, bool),
-    Leave(Seat),
-    CloseRoom(String),
+    Intents(
+        ParticipantId,
+        Vec<room::Intent>,
+        oneshot::Sender<Result<(), MediaError>>,
+    ),
+    SetBlocked(RoomId, ParticipantId, Source, bool),
+    Leave(ParticipantId),
+    CloseRoom(RoomId),
+    /// The room is in these shards; the first decides who speaks.
+    Span(RoomId, Vec<u8>),
+    /// Queues to and from another shard.
+    Link(Box<relay::Sender>, Box<relay::Receiver>),
     Snapshot(oneshot::Sender<ShardSnapshot>),
     Stop,
     #[cfg(test)]
-    Panic(String),
+    Panic(RoomId),
+}
+
+/// What a shard tells the handle.
+pub(crate) enum Told {
+    Event(Event),
+    /// An offer was refused after its caller had gone: its place is free.
+    Refused(Seat, Place),
 }

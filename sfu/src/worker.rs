@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use sfu_core::shard::{Shard, ShardConfig};
 use sfu_core::transport::Identity;
-use sfu_core::types::{ParticipantId, Random};
+use sfu_core::types::{ParticipantId, Random, RoomId};
 use tokio::sync::mpsc;
 
 use crate::config::{MediaConfig, StartError};
 use crate::delays::Delays;
-use crate::messages::{Command, MediaEvent};
-use crate::names::Names;
+use crate::messages::{Command, Told};
+use crate::relay::{Links, Taken};
 use crate::socket::Sockets;
 use crate::sys::{self, Inbox, Waker};
 use crate::tunnel::MakeTunnel;
@@ -47,11 +47,12 @@ impl Random for OsRandom {
 pub(crate) struct Worker {
     pub(crate) shard: Shard,
     pub(crate) sockets: Sockets,
-    pub(crate) names: Names,
-    /// Who is connected or connecting, by room, with whether they may publish.
-    pub(crate) present: HashMap<String, HashMap<ParticipantId, bool>>,
+    /// Who is connected or connecting: room and name.
+    pub(crate) present: HashMap<ParticipantId, (RoomId, String)>,
+    /// Queues to and from the shards that share a call with this one.
+    pub(crate) links: Links,
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) events: mpsc::Sender<MediaEvent>,
+    pub(crate) events: mpsc::Sender<Told>,
     pub(crate) waker: Waker,
     pub(crate) delays: Delays,
     /// Commands were left in the queue.
@@ -62,7 +63,7 @@ pub(crate) fn start(
     config: &MediaConfig,
     number: u8,
     commands: mpsc::Receiver<Command>,
-    events: mpsc::Sender<MediaEvent>,
+    events: mpsc::Sender<Told>,
     tunnel: MakeTunnel<'_>,
 ) -> Result<Started, StartError> {
     let mut sockets = Sockets::open(config, number)?;
@@ -83,8 +84,8 @@ pub(crate) fn start(
     let mut worker = Worker {
         shard,
         sockets,
-        names: Names::default(),
         present: HashMap::new(),
+        links: Links::default(),
         commands,
         events,
         waker: waker.clone(),
@@ -129,8 +130,10 @@ impl Worker {
                 tunnel.handle_timeout(now);
             }
             busy |= self.take_commands(woken);
+            let since = self.take_relays(now);
+            self.post_relays(now);
             self.hand_over_events();
-            self.flush(now);
+            self.flush(since);
         }
         self.goodbye();
     }
@@ -158,15 +161,11 @@ impl Worker {
             shard,
             sockets,
             delays,
-            names,
             present,
             ..
         } = self;
         // Asked when a tunnel is made or prolonged, not per packet.
-        let takes_part = |name: &str| {
-            let mut ids = present.values().flat_map(HashMap::keys);
-            ids.any(|id| names.seat(*id).is_some_and(|seat| seat.participant == name))
-        };
+        let takes_part = |name: &str| present.values().any(|(_, known)| known == name);
         let (mut failed, mut more) = (false, false);
         for socket in 0..sockets.len() {
             more |= sockets.receive(socket, inbox);
@@ -186,6 +185,34 @@ impl Worker {
             self.after_failure();
         }
         more
+    }
+
+    /// Takes what has come from other shards. Since when the oldest of it, or of this turn, has been in the server.
+    fn take_relays(&mut self, now: Instant) -> Instant {
+        let Self { shard, links, .. } = self;
+        let (mut since, mut failed) = (now, false);
+        links.take(|from, taken| {
+            let done = contained(shard, |shard| match taken {
+                Taken::Packet(packet) => {
+                    since = since.min(packet.head.at);
+                    shard.take_packet(now, from, packet);
+                }
+                Taken::Word(word) => shard.take_word(now, from, word),
+            });
+            failed |= done.is_none();
+        });
+        if failed {
+            self.after_failure();
+        }
+        since
+    }
+
+    /// Gives the other shards what is theirs, and wakes them.
+    fn post_relays(&mut self, now: Instant) {
+        if self.shard.has_relays() {
+            self.guarded(|worker| worker.shard.post_relays(now, &mut worker.links));
+            self.links.wake();
+        }
     }
 
     fn flush(&mut self, since: Instant) {
@@ -228,9 +255,9 @@ impl Worker {
 
     /// Everybody is told that it is over.
     fn goodbye(&mut self) {
-        let rooms: HashSet<String> = self.present.keys().cloned().collect();
+        let rooms: HashSet<RoomId> = self.present.values().map(|(room, _)| *room).collect();
         for room in rooms {
-            self.guarded(|worker| worker.close_room(Instant::now(), &room));
+            self.guarded(|worker| worker.close_room(Instant::now(), room));
         }
         self.flush(Instant::now());
     }

@@ -10,6 +10,7 @@ const TOPICS = [
   'call-waiting',
   'group',
   'layers',
+  'shards',
   'moderation',
   'room',
   'history',

@@ -78,6 +78,8 @@ pub(crate) struct Media {
     pub(crate) advertise: Vec<IpAddr>,
     /// Threads that carry media, each on a port of its own from `listen` on.
     pub(crate) shards: u8,
+    /// Participants of one call on one of these threads; further ones go to the next.
+    pub(crate) room_members_per_shard: u16,
     /// Codecs for video, the preferred first. A call uses the first that everybody in it can decode.
     pub(crate) video_codecs: Vec<VideoCodec>,
     /// Whether audio packets repeat the one before them (RFC 2198), for browsers that know how.
@@ -182,6 +184,7 @@ impl Default for Media {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7882)),
             advertise: Vec::new(),
             shards: 1,
+            room_members_per_shard: 200,
             video_codecs: vec![VideoCodec::Vp8],
             audio_redundancy: true,
             speakers: 5,
@@ -261,6 +264,12 @@ impl Config {
             return no("database.url must begin with postgres:// or sqlite: (empty: SQLite in the data folder)");
         }
         let last = usize::from(self.media.listen.port()) + usize::from(self.media.shards);
+        if self.media.shards > sfu::MAX_SHARDS {
+            return no("media.shards must not be above 64; more than there are cores are of no use");
+        }
+        if self.media.room_members_per_shard == 0 {
+            return no("media.room_members_per_shard must be above 0: how many people of one call a thread carries");
+        }
         if self.media.shards == 0 || (self.media.listen.port() != 0 && last > 1 << 16) {
             return no("media.shards must be above 0, and each of them needs a port from media.listen on, up to 65535");
         }

@@ -45,6 +45,13 @@ impl Level {
         before <= SPEECH && after > SPEECH
     }
 
+    /// Takes over a level that was smoothed elsewhere. Returns whether a quiet one became speech.
+    pub fn hear(&mut self, level: f32, now: Instant) -> bool {
+        let before = self.at(now);
+        self.smoothed = Some((level.clamp(SILENCE, CEILING), now));
+        before <= SPEECH && level > SPEECH
+    }
+
     /// The level now, dBov.
     pub fn at(&self, now: Instant) -> f32 {
         match self.smoothed {

@@ -61,6 +61,11 @@ impl MediaClock {
         self.report = Some((ntp, rtp, now));
     }
 
+    /// The last sender report: its NTP time and RTP timestamp, and when it came.
+    pub fn newest_report(&self) -> Option<(u64, u32, Instant)> {
+        self.report
+    }
+
     /// The middle 32 bits of the last report's NTP time, and how long ago it came; for reception reports.
     pub fn last_report(&self, now: Instant) -> Option<(u32, Duration)> {
         self.report

@@ -15,7 +15,7 @@ const NEWEST: f64 = 0.4;
 const OVERHEAD: u64 = 60;
 
 /// Bytes by spatial and temporal layer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rates {
     bytes: [[u64; LAYERS]; LAYERS],
     rates: [[f64; LAYERS]; LAYERS],

@@ -45,6 +45,11 @@ impl Shape {
         }
     }
 
+    /// What another has seen of the same stream's heights.
+    pub(crate) fn learn(&mut self, heights: [u32; LAYERS]) {
+        self.heights = heights;
+    }
+
     /// Notes a packet. `true`: a spatial layer has begun that was not sent before.
     pub(crate) fn note(&mut self, frame: &Frame, now: Instant) -> bool {
         if !frame.start {

@@ -37,13 +37,15 @@ pub enum Drop {
     KeyFrameCap,
     /// Too much waits for one viewer.
     PacerFull,
+    /// Another shard does not keep up, and its queue is full.
+    RelayFull,
     /// An event that nobody took.
     Event,
 }
 
 impl Drop {
     /// All reasons, in the order of their numbers, with their names in metrics.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::Nobody, "nobody"),
         (Self::Transport, "transport"),
         (Self::Malformed, "malformed"),
@@ -60,6 +62,7 @@ impl Drop {
         (Self::FeedbackFlood, "feedback_flood"),
         (Self::KeyFrameCap, "key_frame_cap"),
         (Self::PacerFull, "pacer_full"),
+        (Self::RelayFull, "relay_full"),
         (Self::Event, "event"),
     ];
 }
@@ -86,6 +89,10 @@ pub struct Counters {
     pub left_out: u64,
     /// Packets of padding that probes took.
     pub padding: u64,
+    /// Copies of received packets that were given to other shards.
+    pub relayed: u64,
+    /// Packets that came from other shards.
+    pub relays_taken: u64,
     dropped: [u64; Drop::ALL.len()],
 }
 

@@ -320,7 +320,10 @@ impl Shard {
             let Some(member) = members.get_mut(key as usize).filter(|m| m.connected) else {
                 return;
             };
-            let (Some(downlink), Some(path)) = (&mut member.downlink, member.transport.path()) else {
+            let (Some(path), Some(peer)) = (member.path(), &mut member.peer) else {
+                return;
+            };
+            let Some(downlink) = &mut member.downlink else {
                 return;
             };
             let probe = downlink.estimator.probe().filter(|_| downlink.numbered);
@@ -338,7 +341,7 @@ impl Shard {
             let Some((len, index)) = slot.out.write_padding(room, bytes) else {
                 return;
             };
-            match member.transport.seal_rtp(room, len, index) {
+            match peer.transport.seal_rtp(room, len, index) {
                 Ok(sealed) => {
                     arena.commit(&mut member.route, path, sealed);
                     downlink.sent(now, sealed);

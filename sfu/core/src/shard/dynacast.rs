@@ -24,7 +24,24 @@ impl Shard {
                 .filter(|slot| !slot.kind.is_audio());
             slots.all(|slot| slot.out.config.codecs.iter().any(|(kind, ..)| kind == *codec))
         };
-        policy.iter().find(decodes).or(policy.last()).copied()
+        let elsewhere = |codec: &&CodecKind| room.decodes.iter().all(|(_, codecs)| codecs & bit(**codec) != 0);
+        let everywhere = |codec: &&CodecKind| decodes(codec) && elsewhere(codec);
+        policy.iter().find(everywhere).or(policy.last()).copied()
+    }
+
+    /// Video codecs that everybody in this shard decodes, one bit for each kind.
+    pub(super) fn decoded_here(&self, id: RoomId) -> u8 {
+        let Some(room) = self.rooms.get(&id) else {
+            return u8::MAX;
+        };
+        let members = room.members.iter().filter_map(|key| self.members.get(*key as usize));
+        let slots = members
+            .flat_map(|member| &member.slots)
+            .filter(|slot| !slot.kind.is_audio());
+        slots.fold(u8::MAX, |all, slot| {
+            let codecs = slot.out.config.codecs.iter();
+            all & codecs.fold(0, |set, (kind, ..)| set | bit(*kind))
+        })
     }
 
     /// Tells publishers which layers are watched and which codec to send, when that changed.
@@ -70,12 +87,19 @@ impl Shard {
             }
         }
         let mut events = Vec::new();
+        let mut asked = Vec::new();
         for key in &members {
             let Some(member) = self.members.get_mut(*key as usize) else {
                 continue;
             };
-            for track in &mut member.tracks {
-                let wanted = std::mem::take(&mut track.watched.wanted);
+            let here = member.is_here();
+            for (at, track) in member.tracks.iter_mut().enumerate() {
+                let mut wanted = std::mem::take(&mut track.watched.wanted);
+                if !here {
+                    asked.push((*key, at, wanted));
+                    continue;
+                }
+                wanted |= track.watched.elsewhere.iter().fold(0, |set, (_, layers)| set | layers);
                 if track.source.is_audio() || !track.started {
                     continue;
                 }
@@ -112,5 +136,12 @@ impl Shard {
         for event in events {
             self.event(event);
         }
+        for (key, at, wanted) in asked {
+            self.tell_wants(key, at, Some(wanted));
+        }
     }
+}
+
+fn bit(codec: CodecKind) -> u8 {
+    1 << codec as u8
 }

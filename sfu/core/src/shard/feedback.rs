@@ -21,6 +21,8 @@ impl Shard {
                     {
                         let layer = &mut member.tracks[usize::from(stream.track)].layers[usize::from(stream.layer)];
                         layer.receiver.clock.report(ntp, rtp, now);
+                        let relays = layer.relays;
+                        self.tell_clock(key, stream.track, stream.layer, relays);
                     }
                     self.round_trip(now, key, blocks);
                 }

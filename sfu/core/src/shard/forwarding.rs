@@ -168,6 +168,7 @@ impl Shard {
         if let Some(layer) = self.layer_mut(key, track, layer) {
             layer.viewers.push(viewer);
         }
+        self.wants_changed(key);
         self.report_soon(now, viewer.member);
     }
 
@@ -245,14 +246,14 @@ impl Shard {
     /// What it takes to send to a slot; `None` when its participant cannot be sent to.
     fn way_out(&mut self, now: Instant, viewer: Viewer) -> Option<WayOut<'_>> {
         let member = self.members.get_mut(viewer.member as usize)?;
-        let path = member.transport.path().filter(|_| member.connected && !member.lost)?;
+        let path = member.path().filter(|_| member.connected && !member.lost)?;
         Some(WayOut {
             slot: &mut member.slots.get_mut(usize::from(viewer.slot))?.out,
             path,
             route: &mut member.route,
             downlink: member.downlink.as_mut(),
             now,
-            transport: &mut member.transport,
+            transport: &mut member.peer.as_mut()?.transport,
             round_trip: member.round_trip,
             retransmission_budget: &mut member.retransmission_budget,
             packets: &self.packets,

@@ -13,8 +13,9 @@ impl Shard {
             return;
         };
         if let Some(member) = self.members.get_mut(key as usize) {
+            let Some(peer) = &mut member.peer else { return };
             self.working_on = Some(member.room);
-            member.transport.connect_unproven(now, path);
+            peer.transport.connect_unproven(now, path);
             self.drain_transport(now, key);
             self.settle(now);
             self.working_on = None;

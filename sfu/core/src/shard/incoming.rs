@@ -19,8 +19,9 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
+        let Some(peer) = &mut member.peer else { return };
         self.working_on = Some(member.room);
-        let incoming = member.transport.handle(now, path, buffer.datagram());
+        let incoming = peer.transport.handle(now, path, buffer.datagram());
         match incoming {
             Incoming::Rtp { .. } if !member.limits.published.take(now) => self.counters.drop(Drop::Flood),
             Incoming::Rtcp { .. } if !member.limits.feedback.take(now) => self.counters.drop(Drop::FeedbackFlood),
@@ -71,7 +72,8 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
-        if !member.transport.owns_path(&path) || self.by_path.get(&path) == Some(&key) {
+        let owns = member.peer.as_ref().is_some_and(|peer| peer.transport.owns_path(&path));
+        if !owns || self.by_path.get(&path) == Some(&key) {
             return;
         }
         if member.paths.len() == MAX_PATHS {
@@ -87,13 +89,14 @@ impl Shard {
     /// Takes what the transport wants to send and to say.
     pub(super) fn drain_transport(&mut self, now: Instant, key: u32) {
         while let Some(member) = self.members.get_mut(key as usize) {
-            if let Some((path, datagram)) = member.transport.poll_transmit() {
+            let Some(peer) = &mut member.peer else { return };
+            if let Some((path, datagram)) = peer.transport.poll_transmit() {
                 if !self.arena.push(path, &datagram) {
                     self.counters.drop(Drop::ArenaFull);
                 }
                 continue;
             }
-            let Some(event) = member.transport.poll_event() else {
+            let Some(event) = peer.transport.poll_event() else {
                 break;
             };
             let id = member.id;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::member::{Member, Peer};
 use super::{Event, Shard};
 use crate::room::Intent;
 use crate::types::{ParticipantId, RoomId};
@@ -10,7 +11,9 @@ use crate::types::{ParticipantId, RoomId};
 impl Shard {
     /// Ends the participant's transport.
     pub fn leave(&mut self, now: Instant, participant: ParticipantId) {
-        if let Some(key) = self.by_id.get(&participant).copied() {
+        let found = self.by_id.get(&participant).copied();
+        let here = |key: &u32| self.members.get(*key as usize).is_some_and(Member::is_here);
+        if let Some(key) = found.filter(here) {
             self.working_on = self.members.get(key as usize).map(|m| m.room);
             self.remove(now, key);
             self.settle(now);
@@ -36,6 +39,7 @@ impl Shard {
     /// Destroys a room whose work has panicked: its transports are dropped without another word, since their state is not
     /// known to be whole (a nonce must never repeat).
     pub fn fail_room(&mut self, room: RoomId) {
+        self.tell_failed(room);
         self.rooms.remove(&room);
         let keys: Vec<usize> = self
             .members
@@ -75,9 +79,12 @@ impl Shard {
         let Some(mut member) = self.members.try_remove(key as usize) else {
             return BTreeMap::new();
         };
-        member.transport.close(now);
-        while let Some((path, datagram)) = member.transport.poll_transmit() {
-            self.arena.push(path, &datagram);
+        if let Some(Peer { transport, .. }) = &mut member.peer {
+            transport.close(now);
+            while let Some((path, datagram)) = transport.poll_transmit() {
+                self.arena.push(path, &datagram);
+            }
+            self.tell_gone(&member);
         }
         for track in &mut member.tracks {
             for layer in &mut track.layers {

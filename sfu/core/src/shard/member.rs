@@ -1,4 +1,5 @@
-//! A participant in the shard: transport, what they publish, what they receive.
+//! A participant in the shard: transport, what they publish, what they receive. One whose transport is in another shard is
+//! a member too, a stand-in: it has tracks, which that shard fills, and no slots.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::bindings::Binding;
 use super::downlink::Downlink;
+use super::relay::TrackFacts;
 use crate::audio::Level;
 use crate::budget::Budget;
 use crate::forward::{Outgoing, Rates, Receiver, Route, Shape};
@@ -38,11 +40,10 @@ pub(super) struct Member {
     pub id: ParticipantId,
     pub room: RoomId,
     pub epoch: u16,
-    pub transport: Transport,
-    pub fingerprint: Fingerprint,
-    pub local_ice: IceCredentials,
-    pub remote_ice: IceCredentials,
-    pub session: (u64, u64),
+    /// The shard of their transport.
+    pub home: u8,
+    /// Their side of the transport, when it is in this shard.
+    pub peer: Option<Peer>,
     pub connected: bool,
     /// Nothing authentic has come for a while: media to them waits, because nobody may be there any more (RFC 7675).
     pub lost: bool,
@@ -61,6 +62,8 @@ pub(super) struct Member {
     pub intents: BTreeMap<String, Intent>,
     pub told: Vec<Binding>,
     pub bindings_dirty: bool,
+    /// Of a stand-in: what is wanted of its layers may have changed.
+    pub wants_dirty: bool,
     pub round_trip: Duration,
     /// What may go to them, when their client says what arrives.
     pub downlink: Option<Downlink>,
@@ -72,6 +75,15 @@ pub(super) struct Member {
     pub report_at: Option<Instant>,
     pub report_turn: u32,
     pub wake: Option<Instant>,
+}
+
+/// A transport and what was agreed for it.
+pub(super) struct Peer {
+    pub transport: Transport,
+    pub fingerprint: Fingerprint,
+    pub local_ice: IceCredentials,
+    pub remote_ice: IceCredentials,
+    pub session: (u64, u64),
 }
 
 /// What a participant may still send.
@@ -109,6 +121,8 @@ pub(super) struct Track {
     pub started: bool,
     pub level: Level,
     pub watched: Watched,
+    /// What the room's other shards were told of it.
+    pub told: TrackFacts,
 }
 
 /// What the publisher was told about its layers.
@@ -119,6 +133,10 @@ pub(super) struct Watched {
     pub codec: Option<CodecKind>,
     /// One bit for each layer that somebody watches; only while it is being found out.
     pub wanted: u32,
+    /// The same in the room's other shards.
+    pub elsewhere: SmallVec<[(u8, u32); 2]>,
+    /// Of a stand-in: streams and layers that its home was told to be wanted.
+    pub asked: Option<(u8, u32)>,
 }
 
 /// One simulcast layer, or all of a source without simulcast.
@@ -135,6 +153,10 @@ pub(super) struct Layer {
     pub viewers: Vec<Viewer>,
     /// Slots that will, from the next key frame on.
     pub waiting: Vec<Viewer>,
+    /// Other shards that want its packets, one bit each.
+    pub relays: u64,
+    /// Those of them whose queue was full, so that they need a key frame.
+    pub missed: u64,
 }
 
 /// A slot of another participant.
@@ -195,6 +217,8 @@ impl Track {
             live: false,
             viewers: Vec::new(),
             waiting: Vec::new(),
+            relays: 0,
+            missed: 0,
         });
         Self {
             mid,
@@ -206,7 +230,17 @@ impl Track {
             started: false,
             level: Level::default(),
             watched: Watched::default(),
+            told: TrackFacts::default(),
         }
+    }
+
+    /// The same track where only its packets come, from the publisher's shard: what is missing is asked for over there.
+    pub(super) fn stand_in(source: Source, codecs: Vec<Codec>, layers: usize) -> Self {
+        let mut track = Self::new(String::new(), source, codecs, Vec::new(), layers);
+        for layer in &mut track.layers {
+            layer.receiver.nack = false;
+        }
+        track
     }
 
     /// A fresh receiver for a layer whose sender began a new stream.
@@ -218,7 +252,58 @@ impl Track {
     }
 }
 
+impl Peer {
+    pub(super) fn restart_ice(&mut self, local: IceCredentials, remote: IceCredentials) {
+        self.transport.restart_ice(local.clone(), remote.clone());
+        (self.local_ice, self.remote_ice) = (local, remote);
+    }
+}
+
 impl Member {
+    /// Somebody without a transport, who publishes and receives nothing yet.
+    pub(super) fn new(id: ParticipantId, room: RoomId) -> Self {
+        Self {
+            id,
+            room,
+            epoch: 0,
+            home: 0,
+            peer: None,
+            connected: false,
+            lost: false,
+            limits: Limits::default(),
+            route: Route::default(),
+            paths: SmallVec::new(),
+            ssrc: 0,
+            extensions: ExtensionIds::default(),
+            tracks: Vec::new(),
+            streams: SmallVec::new(),
+            slots: Vec::new(),
+            policy: SlotPolicy::Intents,
+            intents: BTreeMap::new(),
+            told: Vec::new(),
+            bindings_dirty: false,
+            wants_dirty: false,
+            round_trip: Duration::from_millis(100),
+            downlink: None,
+            retransmission_budget: 0,
+            arrivals: None,
+            arrivals_at: None,
+            report_at: None,
+            report_turn: 0,
+            wake: None,
+        }
+    }
+
+    /// Whether their transport is in this shard.
+    pub(super) fn is_here(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// Where packets to them go.
+    pub(super) fn path(&self) -> Option<Path> {
+        self.peer.as_ref()?.transport.path()
+    }
+
     /// The smallest delay of their sender reports: what ties their media clocks together.
     pub(super) fn clock_offset(&self, clock: &crate::forward::ShardClock) -> Option<i128> {
         let layers = self.tracks.iter().flat_map(|track| &track.layers);

@@ -5,6 +5,7 @@
 //!                              └ received ─ forwarding ─> arena ─> the thread sends
 //!  offer, intents, leave, ... ─ negotiate ─> rebind (who is in which slot) ─> events
 //!  handle_timeout ─ timers ─ report (RTCP out)
+//!  span, take_packet, take_word ─ relay ─> post_relays (a call in several shards)
 //! ```
 //!
 //! Nothing walks all participants per packet: a publisher's layer lists its viewers, a dirty list names the rooms whose
@@ -26,6 +27,7 @@ mod negotiate;
 mod negotiated;
 mod rebind;
 mod received;
+mod relay;
 mod report;
 mod rooms;
 mod streams;
@@ -39,6 +41,7 @@ use std::time::Instant;
 pub use bindings::{Binding, PauseReason};
 pub use counters::{Counters, Drop};
 pub use negotiate::{OfferError, OfferRequest};
+pub use relay::{LayerFacts, MAX_SHARDS, PacketHead, Post, RelayedPacket, TrackFacts, TrackIntro, Word};
 
 use crate::forward::{Arena, ShardClock, Slab};
 use crate::quality::{Reason, Score};
@@ -46,6 +49,7 @@ use crate::sdp::{CodecKind, CodecPolicy};
 use crate::transport::Identity;
 use crate::types::{ParticipantId, Path, Random, RoomId, Source};
 use member::Member;
+use relay::Outbox;
 use rooms::Room;
 use timers::Timers;
 
@@ -53,7 +57,7 @@ use timers::Timers;
 /// `Speakers` and `Bindings` are superseded anyway, so the oldest event is dropped and counted.
 const MAX_EVENTS: usize = 4_096;
 
-/// Participants in one room of a shard; more are refused.
+/// Participants of one room whose transports are in one shard; more are refused.
 pub const MAX_ROOM: usize = 300;
 
 /// What a shard is told at its birth.
@@ -117,6 +121,8 @@ pub struct Shard {
     rooms: HashMap<RoomId, Room>,
     dirty_rooms: Vec<RoomId>,
     dirty_bindings: Vec<u32>,
+    dirty_wants: Vec<u32>,
+    outbox: Outbox,
     packets: Slab,
     arena: Arena,
     timers: Timers,
@@ -142,6 +148,8 @@ impl Shard {
             rooms: HashMap::new(),
             dirty_rooms: Vec::new(),
             dirty_bindings: Vec::new(),
+            dirty_wants: Vec::new(),
+            outbox: Outbox::default(),
             packets: Slab::default(),
             arena: Arena::default(),
             timers: Timers::default(),
@@ -167,9 +175,14 @@ impl Shard {
         &self.counters
     }
 
-    /// Participants.
+    /// Participants whose transports are in this shard.
     pub fn participants(&self) -> usize {
-        self.members.len()
+        self.members.iter().filter(|(_, member)| member.is_here()).count()
+    }
+
+    /// Those who stand for participants of other shards.
+    pub fn stand_ins(&self) -> usize {
+        self.members.len() - self.participants()
     }
 
     /// Received packets that are kept.

@@ -1,11 +1,9 @@
 //! Offers, ICE restarts, intents.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use smallvec::SmallVec;
-
-use super::member::Member;
+use super::member::{Member, Peer};
 use super::{MAX_ROOM, Shard};
 use crate::room::{Intent, SlotPolicy};
 use crate::sdp::{FurtherLines, Offer, OfferRules, SdpError, parse_offer};
@@ -70,7 +68,10 @@ impl Shard {
         let former = self.by_id.get(&request.participant).copied();
         let grown = former.filter(|key| {
             let member = self.members.get(*key as usize);
-            member.is_some_and(|m| m.fingerprint == offer.fingerprint && m.room == request.room)
+            let peer = member
+                .filter(|member| member.room == request.room)
+                .and_then(|member| member.peer.as_ref());
+            peer.is_some_and(|peer| peer.fingerprint == offer.fingerprint)
         });
         let sdp = match grown {
             Some(key) => self.grow(now, key, &offer, request.slots)?,
@@ -87,7 +88,7 @@ impl Shard {
         offer: &Offer,
         request: OfferRequest,
     ) -> Result<String, OfferError> {
-        let crowd = self.rooms.get(&request.room).map_or(0, |room| room.members.len());
+        let crowd = self.crowd(request.room);
         if crowd >= MAX_ROOM && former.is_none() {
             return Err(OfferError::RoomFull(crowd));
         }
@@ -114,69 +115,55 @@ impl Shard {
         let intents = former.map(|key| self.remove(now, key)).unwrap_or_default();
         let ssrc = self.random.u32();
         let key = self.members.insert(Member {
-            id: request.participant,
-            room: request.room,
             epoch,
-            transport,
-            fingerprint: offer.fingerprint,
-            local_ice,
-            remote_ice: offer.ice.clone(),
-            session,
-            connected: false,
-            lost: false,
-            limits: Default::default(),
-            route: Default::default(),
-            paths: SmallVec::new(),
+            home: self.config.shard,
+            peer: Some(Peer {
+                transport,
+                fingerprint: offer.fingerprint,
+                local_ice,
+                remote_ice: offer.ice.clone(),
+                session,
+            }),
             ssrc,
-            extensions: Default::default(),
-            tracks: Vec::new(),
-            streams: SmallVec::new(),
-            slots: Vec::new(),
             policy: request.slots,
             intents,
-            told: Vec::new(),
-            bindings_dirty: false,
-            round_trip: Duration::from_millis(100),
-            downlink: None,
-            retransmission_budget: 0,
-            arrivals: None,
-            arrivals_at: None,
-            report_at: None,
-            report_turn: 0,
-            wake: None,
+            ..Member::new(request.participant, request.room)
         });
         let key = key as u32;
         self.epochs[key as usize] = epoch;
         self.by_id.insert(request.participant, key);
         self.apply(now, key, negotiated);
         self.enter_room(now, key, request.room);
+        self.tell_person(key);
         self.reschedule(key);
         Ok(sdp)
     }
 
     fn grow(&mut self, now: Instant, key: u32, offer: &Offer, policy: SlotPolicy) -> Result<String, OfferError> {
-        let Some(member) = self.members.get(key as usize) else {
+        let found = self.members.get(key as usize);
+        let Some((member, peer)) = found.and_then(|member| Some((member, member.peer.as_ref()?))) else {
             return Err(OfferError::RoomFull(0));
         };
-        let restart = member.remote_ice != offer.ice;
-        let session = (member.session.0, member.session.1 + 1);
+        let restart = peer.remote_ice != offer.ice;
+        let session = (peer.session.0, peer.session.1 + 1);
         let (epoch, room) = (member.epoch, member.room);
         let local = if restart {
             self.credentials(key, epoch)
         } else {
-            member.local_ice.clone()
+            peer.local_ice.clone()
         };
         let (sdp, negotiated) = self.answer(offer, &local, session, Some(key), room)?;
         if let Some(member) = self.members.get_mut(key as usize) {
-            member.session = session;
             member.policy = policy;
-            if restart {
-                member.transport.restart_ice(local.clone(), offer.ice.clone());
-                member.local_ice = local;
-                member.remote_ice = offer.ice.clone();
+            if let Some(peer) = &mut member.peer {
+                peer.session = session;
+                if restart {
+                    peer.restart_ice(local, offer.ice.clone());
+                }
             }
             let room = member.room;
             self.apply(now, key, negotiated);
+            self.tell_person(key);
             self.mark_room(room);
             if restart {
                 self.refresh_after_restart(now, key);
@@ -193,13 +180,13 @@ impl Shard {
         remote: IceCredentials,
     ) -> Option<IceCredentials> {
         let key = *self.by_id.get(&participant)?;
-        let epoch = self.members.get(key as usize)?.epoch;
+        let epoch = self.members.get(key as usize).filter(|member| member.is_here())?.epoch;
         let local = self.credentials(key, epoch);
         let member = self.members.get_mut(key as usize)?;
         self.working_on = Some(member.room);
-        member.transport.restart_ice(local.clone(), remote.clone());
-        member.local_ice = local.clone();
-        member.remote_ice = remote;
+        if let Some(peer) = &mut member.peer {
+            peer.restart_ice(local.clone(), remote);
+        }
         self.refresh_after_restart(now, key);
         self.reschedule(key);
         self.settle(now);
@@ -223,7 +210,7 @@ impl Shard {
         let Some(key) = self.by_id.get(&participant).copied() else {
             return false;
         };
-        let Some(member) = self.members.get_mut(key as usize) else {
+        let Some(member) = self.members.get_mut(key as usize).filter(|member| member.is_here()) else {
             return false;
         };
         let room = member.room;

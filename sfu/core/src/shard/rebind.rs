@@ -152,6 +152,7 @@ impl Shard {
             }
         }
         self.bindings_changed(key);
+        self.wants_changed(publisher_key);
         if let Some(next) = next {
             let replayed = current.is_none() && self.replay(now, viewer, publisher_key, track_at, usize::from(next));
             if !replayed {
@@ -182,6 +183,7 @@ impl Shard {
         if let Some(layer) = self.layer_of(of, track, next) {
             layer.waiting.retain(|v| *v != viewer);
         }
+        self.wants_changed(of);
     }
 
     /// The handshake is done. Slots were bound while it went on, so that key frames were asked for, layers switched on and the

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::member::Track;
 use super::{Drop, Shard};
-use crate::forward::{Arrival, PacketBuffer, inspect};
+use crate::forward::{Arrival, Meta, PacketBuffer, inspect};
 use crate::rtcp::FEEDBACK_INTERVAL;
 use crate::rtp::Header;
 use crate::sdp::Extension;
@@ -79,15 +79,50 @@ impl Shard {
             counters.malformed_payloads += 1;
         }
         let grown = !track.source.is_audio() && layer.shape.note(&meta.frame, now);
-        let timestamp = header.timestamp;
         let length = usize::from(header.payload_end);
         layer.rates.note(meta.frame.spatial, meta.frame.temporal, length, now);
+        let at = (usize::from(stream.track), usize::from(stream.layer));
+        self.accept(now, key, at, buffer, meta, (outage, grown));
+    }
+
+    /// Keeps and forwards a packet that its receiver has called new. `outage`: so much is missing before it that only a key
+    /// frame helps; `grown`: a layer has begun with it.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        key: u32,
+        (track_at, layer_at): (usize, usize),
+        buffer: &mut PacketBuffer,
+        meta: Meta,
+        (outage, grown): (bool, bool),
+    ) {
+        let Self {
+            members,
+            packets,
+            counters,
+            ..
+        } = self;
+        let Some(member) = members.get_mut(key as usize) else {
+            return;
+        };
+        let here = member.is_here();
+        let Some(track) = member.tracks.get_mut(track_at) else {
+            return;
+        };
+        let Some(layer) = track.layers.get_mut(layer_at) else {
+            return;
+        };
+        let receiver = &mut layer.receiver;
         let Some(packet) = packets.keep(buffer, meta) else {
             counters.drop(Drop::SlabFull);
             return;
         };
-        counters.received += 1;
-        receiver.keep(index, timestamp, packet, meta.starts_key_frame(), now);
+        if here {
+            counters.received += 1;
+        } else {
+            counters.relays_taken += 1;
+        }
+        receiver.keep(meta.index, meta.header.timestamp, packet, meta.starts_key_frame(), now);
         if outage && !track.source.is_audio() {
             receiver.want_key_frame();
         }
@@ -100,7 +135,8 @@ impl Shard {
         let news = !layer.live || !track.started || grown;
         layer.live = true;
         track.started = true;
-        let onset = track.source == Source::Mic && track.level.packet(meta.audio_level, now);
+        // Of those elsewhere the level comes by itself.
+        let onset = here && track.source == Source::Mic && track.level.packet(meta.audio_level, now);
         let room = member.room;
         if news {
             self.mark_room(room);
@@ -109,19 +145,13 @@ impl Shard {
             self.onset(now, room);
         }
         if outage || waited {
-            self.ask_for_key_frame(now, key, usize::from(stream.track), usize::from(stream.layer));
+            self.ask_for_key_frame(now, key, track_at, layer_at);
         }
         if let Some(deadline) = deadline {
             self.schedule(key, deadline);
         }
-        self.forward(
-            now,
-            key,
-            usize::from(stream.track),
-            usize::from(stream.layer),
-            packet,
-            &meta,
-        );
+        self.relay(now, key, track_at, layer_at, packet);
+        self.forward(now, key, track_at, layer_at, packet, &meta);
     }
 
     /// For transport-wide feedback: every packet counts, padding and retransmissions too.

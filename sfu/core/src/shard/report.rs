@@ -26,7 +26,7 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
-        if !member.connected {
+        if member.is_here() && !member.connected {
             return;
         }
         if member.report_at.is_some_and(|at| at <= now) {
@@ -192,6 +192,9 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
+        if !member.is_here() {
+            return self.pass_key_frame_request(now, key, track, layer);
+        }
         let is = |s: &&super::member::Stream| usize::from(s.track) == track && usize::from(s.layer) == layer && !s.rtx;
         let Some(media) = member.streams.iter().find(is).map(|s| s.ssrc) else {
             return;
@@ -227,7 +230,8 @@ impl Shard {
         let Some(member) = members.get_mut(key as usize) else {
             return;
         };
-        let Some(path) = member.transport.path() else { return };
+        let Some(path) = member.path() else { return };
+        let Some(peer) = &mut member.peer else { return };
         let Some(out) = arena.reserve(MAX_COMPOUND + MAX_SEAL_OVERHEAD) else {
             counters.drop(Drop::ArenaFull);
             return;
@@ -235,7 +239,7 @@ impl Shard {
         let mut compound = Compound::new(&mut out[..MAX_COMPOUND]);
         write(&mut compound);
         let len = compound.len();
-        match member.transport.seal_rtcp(out, len) {
+        match peer.transport.seal_rtcp(out, len) {
             Ok(sealed) => arena.commit(&mut member.route, path, sealed),
             Err(_) => counters.drop(Drop::Seal),
         }

@@ -1,9 +1,13 @@
 //! Rooms: who is in them, what is blocked there, and the lists of what has to be looked at again.
 
-use std::time::Instant;
+use std::collections::hash_map::Entry;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 
 use super::Shard;
 use super::member::Member;
+use super::relay::Span;
 use crate::audio::Dominant;
 use crate::sdp::CodecKind;
 use crate::types::{ParticipantId, RoomId, Source};
@@ -22,16 +26,56 @@ pub(super) struct Room {
     pub dominant: Dominant<ParticipantId>,
     /// What its publishers should send.
     pub codec: Option<CodecKind>,
+    /// The other shards that it is in, if there are any.
+    pub span: Option<Span>,
+    /// Video codecs that everybody in those shards decodes.
+    pub decodes: SmallVec<[(u8, u8); 4]>,
+    pub made: Option<Instant>,
 }
+
+/// A room that was heard of from another shard is kept so long for its first participant.
+const EXPECTED: Duration = Duration::from_secs(10);
 
 impl Shard {
     pub(super) fn enter_room(&mut self, now: Instant, key: u32, id: RoomId) {
-        let fresh = !self.rooms.contains_key(&id);
-        self.rooms.entry(id).or_default().members.push(key);
-        if fresh {
-            self.schedule_room(now, id);
+        self.make_room(now, id);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.members.push(key);
         }
         self.mark_room(id);
+    }
+
+    /// Makes the room, if it is not there.
+    pub(super) fn make_room(&mut self, now: Instant, id: RoomId) {
+        if let Entry::Vacant(vacant) = self.rooms.entry(id) {
+            vacant.insert(Room {
+                made: Some(now),
+                ..Room::default()
+            });
+            self.schedule_room(now, id);
+        }
+    }
+
+    /// How many of its participants are in this shard.
+    pub(super) fn crowd(&self, id: RoomId) -> usize {
+        let members = self
+            .rooms
+            .get(&id)
+            .map(|room| room.members.as_slice())
+            .unwrap_or_default();
+        let here = |key: &&u32| self.members.get(**key as usize).is_some_and(Member::is_here);
+        members.iter().filter(here).count()
+    }
+
+    /// Whether a room that has nobody may go.
+    pub(super) fn is_over(&self, now: Instant, id: RoomId) -> bool {
+        self.rooms.get(&id).is_none_or(|room| {
+            let expected = room.made.is_some_and(|at| now.saturating_duration_since(at) < EXPECTED);
+            room.members.is_empty()
+                && room.blocked.is_empty()
+                && room.span.is_none()
+                && (room.decodes.is_empty() || !expected)
+        })
     }
 
     /// Takes a removed participant's name off the room; an empty room goes, unless it remembers somebody muted.
@@ -67,7 +111,9 @@ impl Shard {
             for key in members {
                 self.assign_viewer(now, key);
             }
+            self.tell_room(id, false);
         }
+        self.settle_wants();
         while let Some(key) = self.dirty_bindings.pop() {
             self.tell_bindings(key);
         }
@@ -83,11 +129,8 @@ impl Shard {
         blocked: bool,
     ) {
         self.working_on = Some(room);
-        let known = self.rooms.entry(room);
-        if let std::collections::hash_map::Entry::Vacant(_) = known {
-            self.schedule_room(now, room);
-        }
-        let state = self.rooms.entry(room).or_default();
+        self.make_room(now, room);
+        let Some(state) = self.rooms.get_mut(&room) else { return };
         state.blocked.retain(|entry| *entry != (participant, source));
         if blocked {
             state.blocked.push((participant, source));

@@ -120,6 +120,7 @@ impl Shard {
             layer.viewers = viewers;
             layer.waiting.append(&mut waiting);
         }
+        self.wants_changed(key);
     }
 
     /// What was sent in this layer is of no use to anybody any more (it was blocked, or let through again).
@@ -131,12 +132,15 @@ impl Shard {
     }
 
     /// A layer's sender has another SSRC, or its first. Whoever waits is noticed when its next packet is kept.
-    fn begin_stream(&mut self, now: Instant, key: u32, track: usize, layer: usize, ssrc: u32) {
+    pub(super) fn begin_stream(&mut self, now: Instant, key: u32, track: usize, layer: usize, ssrc: u32) {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
         member.tracks[track].layers[layer].began = Some(now);
-        member.tracks[track].layers[layer].shape = Shape::default();
+        // A stand-in's is what the publisher's home tells.
+        if member.is_here() {
+            member.tracks[track].layers[layer].shape = Shape::default();
+        }
         if member.tracks[track].layers[layer].ssrc.replace(ssrc).is_none() {
             return;
         }

@@ -18,10 +18,14 @@ impl Shard {
         if self.choose_speakers(now, room) {
             self.mark_room(room);
         }
+        self.tell_levels(now, room);
     }
 
     /// Chooses whose microphones are forwarded; `true` when that changed.
     pub(super) fn choose_speakers(&mut self, now: Instant, id: RoomId) -> bool {
+        if self.is_led(id) {
+            return false;
+        }
         let Some(room) = self.rooms.get_mut(&id) else {
             return false;
         };
@@ -43,21 +47,23 @@ impl Shard {
 
     /// The room's slow work. `false` when the room is gone.
     pub(super) fn room_tick(&mut self, now: Instant, id: RoomId) -> bool {
-        let Some(room) = self.rooms.get(&id) else { return false };
-        if room.members.is_empty() && room.blocked.is_empty() {
+        if self.is_over(now, id) {
             self.rooms.remove(&id);
             return false;
         }
+        let Some(room) = self.rooms.get(&id) else { return false };
         let mut changed = false;
         let mut speaking: Vec<(ParticipantId, f32)> = Vec::new();
         for key in &room.members {
             let Some(member) = self.members.get_mut(*key as usize) else {
                 continue;
             };
+            let here = member.is_here();
             for track in &mut member.tracks {
                 let silent = |layer: &super::member::Layer| layer.receiver.silent_for(now);
                 let liveliest = track.layers.iter().filter_map(silent).min();
-                for layer in &mut track.layers {
+                // Of what others publish elsewhere only the streams that are wanted come here; their homes tell.
+                for layer in track.layers.iter_mut().filter(|_| here) {
                     let stalled = layer.receiver.silent_for(now).is_some_and(|silent| silent > STALLED)
                         && liveliest.is_some_and(|silent| silent < STALLED / 3);
                     let live = layer.receiver.live(now) && !stalled;
@@ -79,8 +85,11 @@ impl Shard {
                 self.bindings_changed(key);
             }
         }
-        let speaking = self.rooms.get_mut(&id).map(|room| room.dominant.rank(&speaking, now));
-        self.tell_speakers(now, id, speaking.unwrap_or_default());
+        if !self.is_led(id) {
+            let speaking = self.rooms.get_mut(&id).map(|room| room.dominant.rank(&speaking, now));
+            self.tell_speakers(now, id, speaking.unwrap_or_default());
+        }
+        self.tell_regularly(now, id);
         self.tell_changed_layers(id);
         self.tell_layers(now, id);
         true

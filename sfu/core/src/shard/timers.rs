@@ -81,8 +81,10 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
-        if member.transport.next_deadline().is_some_and(|at| at <= now) {
-            member.transport.handle_timeout(now);
+        if let Some(peer) = &mut member.peer
+            && peer.transport.next_deadline().is_some_and(|at| at <= now)
+        {
+            peer.transport.handle_timeout(now);
             self.drain_transport(now, key);
         }
         self.send_due_feedback(now, key);
@@ -104,7 +106,7 @@ impl Shard {
         let downlink = member.downlink.as_ref().filter(|_| member.connected);
         let downlink = downlink.and_then(|downlink| downlink.next_deadline());
         let next = feedback
-            .chain(member.transport.next_deadline())
+            .chain(member.peer.as_ref().and_then(|peer| peer.transport.next_deadline()))
             .chain(member.report_at)
             .chain(member.arrivals_at)
             .chain(downlink)

@@ -40,6 +40,8 @@ pub struct Client {
     pub id: ParticipantId,
     pub rtc: Rtc,
     pub address: SocketAddr,
+    /// Where the server's side of it is.
+    pub shard: usize,
     pub audio: Option<Mid>,
     pub video: Option<Mid>,
     pub slots: Vec<(Mid, bool)>,
@@ -50,6 +52,8 @@ pub struct Client {
     pub picture: u16,
     pub time: u32,
     pub send_audio: bool,
+    /// How loud they are, dBov.
+    pub level: i8,
     pub send_video: bool,
     pub want_key: bool,
     /// Simulcast layers of the camera, smallest first; without any it is one stream.
@@ -77,7 +81,7 @@ impl Client {
         let payload = self.next_audio.to_be_bytes();
         let time = self.next_audio as u32 * 960;
         let values = str0m::rtp::ExtensionValues {
-            audio_level: Some(-20),
+            audio_level: Some(self.level),
             voice_activity: Some(true),
             ..Default::default()
         };

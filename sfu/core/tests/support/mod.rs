@@ -18,29 +18,34 @@ use std::time::{Duration, Instant};
 
 use link_model::Link;
 use sfu_core::forward::PacketBuffer;
-use sfu_core::room::{Intent, SlotPolicy};
 use sfu_core::sdp::CodecPolicy;
-use sfu_core::shard::{Event, OfferRequest, Shard, ShardConfig};
+use sfu_core::shard::{Event, Shard, ShardConfig};
 use sfu_core::transport::Identity;
-use sfu_core::types::{ParticipantId, Path, Random, RoomId, Source};
-use str0m::change::{SdpAnswer, SdpApi};
+use sfu_core::types::{Path, Random, RoomId};
 use str0m::format::Codec;
-use str0m::media::{Direction, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
-use str0m::{Candidate, Input, Output, Rtc};
+use str0m::{Input, Output};
 
 mod client;
 mod decode;
+mod joining;
+mod relays;
 
 pub use client::{Client, Layer};
 pub use decode::assert_decodable;
+pub use relays::Relays;
 
 pub const ROOM: RoomId = RoomId(1);
 pub const STEP: Duration = Duration::from_millis(5);
 
 pub fn server() -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, 1], 5_000))
+    server_at(0)
+}
+
+/// Where a shard listens.
+pub fn server_at(shard: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 5_000 + shard as u16))
 }
 
 /// xorshift: repeats from its seed.
@@ -62,6 +67,11 @@ pub type Lossy = Box<dyn FnMut(usize, &[u8]) -> bool>;
 
 pub struct World {
     pub shard: Shard,
+    /// Further shards of the same room.
+    pub others: Vec<Shard>,
+    pub relays: Relays,
+    /// Whether those who join know VP9, too.
+    pub vp9: bool,
     pub now: Instant,
     pub clients: Vec<Client>,
     pub events: Vec<Event>,
@@ -89,22 +99,54 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_speakers(1, 5)
+    }
+
+    /// A world of several shards, all of which the room is in.
+    pub fn with_shards(count: usize) -> Self {
+        Self::with_speakers(count, 5)
+    }
+
+    /// The same, with so many microphones that are forwarded.
+    pub fn with_speakers(count: usize, speakers: usize) -> Self {
+        Self::with(count, speakers, CodecPolicy::default())
+    }
+
+    /// The same, with a choice of codecs.
+    pub fn with(count: usize, speakers: usize, codecs: CodecPolicy) -> Self {
         let now = Instant::now();
-        let config = ShardConfig {
-            node: 0,
-            shard: 0,
-            candidates: vec![server()],
-            codecs: CodecPolicy::default(),
-            speakers: 5,
-        };
-        let shard = Shard::new(
-            config,
-            Identity::generate().unwrap(),
-            Box::new(Seeded(0x1234_5678_9abc)),
-            now,
-        );
+        let shard = |number| shard(number, speakers, codecs.clone(), now);
+        let mut world = Self::of(shard(0), now);
+        world.others.extend((1..count).map(shard));
+        if count > 1 {
+            world.span();
+        }
+        world
+    }
+
+    /// One more shard, into which the room grows.
+    pub fn add_shard(&mut self) {
+        let number = self.others.len() + 1;
+        let fresh = shard(number, 5, CodecPolicy::default(), self.now);
+        self.others.push(fresh);
+        self.span();
+    }
+
+    fn span(&mut self) {
+        let now = self.now;
+        let all: Vec<u8> = (0..=self.others.len() as u8).collect();
+        // The newest first, as the server does it.
+        for number in all.iter().rev() {
+            self.at(usize::from(*number)).span(now, ROOM, 0, &all);
+        }
+    }
+
+    fn of(shard: Shard, now: Instant) -> Self {
         Self {
             shard,
+            others: Vec::new(),
+            relays: Relays::default(),
+            vp9: false,
             now,
             clients: Vec::new(),
             events: Vec::new(),
@@ -124,126 +166,21 @@ impl World {
         }
     }
 
-    /// Adds a client with `slots` audio and video slots; `publish`: sends both.
-    pub fn join(&mut self, id: u32, publish: bool, slots: usize, policy: SlotPolicy) -> usize {
-        self.join_with(id, publish, slots, policy, Vec::new())
-    }
-
-    /// The same, its camera in simulcast layers.
-    pub fn join_with(&mut self, id: u32, publish: bool, slots: usize, policy: SlotPolicy, layers: Vec<Layer>) -> usize {
-        self.addresses += 1;
-        let address = SocketAddr::from(([10, 0, 1, id as u8], 6_000 + self.addresses));
-        let mut rtc = Rtc::builder()
-            .clear_codecs()
-            .enable_opus(true, false)
-            .enable_vp8(true)
-            .set_rtp_mode(true)
-            .build(self.now);
-        rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap())
-            .unwrap();
-        let id = ParticipantId(id);
-        self.clients.push(Client {
-            id,
-            rtc,
-            address,
-            audio: None,
-            video: None,
-            slots: Vec::new(),
-            received: Vec::new(),
-            key_frames_asked: 0,
-            next_audio: 1,
-            next_video: 1,
-            picture: id.0 as u16 * 1_000,
-            time: id.0 * 100_000,
-            send_audio: publish,
-            send_video: publish,
-            want_key: true,
-            layers,
-            connected: false,
-            rtcp_datagrams: Vec::new(),
-        });
-        let at = self.clients.len() - 1;
-        let mut simulcast = Simulcast::new();
-        for layer in &self.clients[at].layers {
-            simulcast.add_send_layer(SimulcastLayer::new(&layer.rid.unwrap()));
+    /// A shard.
+    pub fn at(&mut self, shard: usize) -> &mut Shard {
+        match shard.checked_sub(1) {
+            None => &mut self.shard,
+            Some(other) => &mut self.others[other],
         }
-        let simulcast = (!simulcast.send.is_empty()).then_some(simulcast);
-        let (mut audio, mut video) = (None, None);
-        self.offer(at, policy, |api| {
-            if publish {
-                audio = Some(api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None));
-                video = Some(api.add_media(MediaKind::Video, Direction::SendOnly, None, None, simulcast));
-            }
-            add_slots(api, slots)
-        });
-        (self.clients[at].audio, self.clients[at].video) = (audio, video);
-        at
     }
 
-    /// Offers again, with so many more slots of each kind.
-    pub fn grow(&mut self, client: usize, slots: usize) {
-        self.offer(client, SlotPolicy::Fill, |api| add_slots(api, slots));
-    }
-
-    /// Restarts ICE by an offer; from then on the client is at another address.
-    pub fn restart_ice(&mut self, client: usize) {
-        self.offer(client, SlotPolicy::Fill, |api| {
-            api.ice_restart(false);
-            Vec::new()
-        });
-        self.addresses += 1;
-        let id = self.clients[client].id;
-        let address = SocketAddr::from(([10, 0, 2, id.0 as u8], 6_000 + self.addresses));
-        let client = &mut self.clients[client];
-        client.address = address;
-        client
-            .rtc
-            .add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap())
-            .unwrap();
-    }
-
-    fn offer(&mut self, client: usize, slots: SlotPolicy, change: impl FnOnce(&mut SdpApi<'_>) -> Vec<(Mid, bool)>) {
-        let client = &mut self.clients[client];
-        let mut api = client.rtc.sdp_api();
-        client.slots.extend(change(&mut api));
-        let (offer, pending) = api.apply().unwrap();
-        let source = |audio| if audio { Source::Mic } else { Source::Camera };
-        let mids = client
-            .slots
-            .iter()
-            .map(|(mid, audio)| (mid.to_string(), source(*audio)));
-        let request = OfferRequest {
-            room: ROOM,
-            participant: client.id,
-            sdp: offer.to_sdp_string(),
-            mids: mids.collect::<BTreeMap<_, _>>(),
-            publish: true,
-            subscribe: true,
-            slots,
-        };
-        let answer = self.shard.offer(self.now, request).unwrap();
-        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
-        client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
-    }
-
-    pub fn intents(&mut self, client: usize, wanted: &[(usize, u32, u32)]) {
-        let client = &self.clients[client];
-        let video: Vec<Mid> = client
-            .slots
-            .iter()
-            .filter(|(_, audio)| !audio)
-            .map(|(mid, _)| *mid)
-            .collect();
-        let intents = wanted.iter().map(|(slot, who, height)| Intent {
-            mid: video[*slot].to_string(),
-            participant: ParticipantId(*who),
-            source: Source::Camera,
-            height: *height,
-            fps: 0,
-            priority: 0,
-        });
-        let (id, intents) = (client.id, intents.collect());
-        assert!(self.shard.intents(self.now, id, intents));
+    /// What is said and sent between shards gets there.
+    pub fn exchange(&mut self) {
+        if !self.others.is_empty() {
+            let mut shards = vec![&mut self.shard];
+            shards.extend(&mut self.others);
+            self.relays.exchange(self.now, &mut shards);
+        }
     }
 
     /// Lets `time` pass: an audio packet every 20 ms and a frame of two packets every 40 ms from every publisher.
@@ -296,7 +233,7 @@ impl World {
                     let datagram: Vec<u8> = transmit.contents.to_vec();
                     if !(self.lose_up)(at, &datagram) {
                         let path = Path::Udp {
-                            local: server(),
+                            local: server_at(client.shard),
                             remote: client.address,
                         };
                         self.deliver(path, &datagram);
@@ -318,28 +255,62 @@ impl World {
         self.buffer.bytes[..length].copy_from_slice(&datagram[..length]);
         self.buffer.len = length;
         let media = length > 12 && datagram[0] >> 6 == 2 && !(192..224).contains(&datagram[1]);
+        let Path::Udp { local, .. } = path else { return };
+        let number = usize::from(local.port() - server().port());
+        if self.relays.stalled.contains(&(number as u8)) {
+            return;
+        }
+        let now = self.now;
         let before = (self.probe)();
-        self.shard.handle_datagram(self.now, path, &mut self.buffer);
+        let shard = match number.checked_sub(1) {
+            None => &mut self.shard,
+            Some(other) => &mut self.others[other],
+        };
+        shard.handle_datagram(now, path, &mut self.buffer);
+        if !self.others.is_empty() {
+            match self.others.as_mut_slice() {
+                [other] => self.relays.exchange(now, &mut [&mut self.shard, other]),
+                _ => self.exchange(),
+            }
+        }
         if media {
             self.costs.push((self.probe)() - before);
         }
     }
 
     fn serve(&mut self) {
-        if self.shard.next_deadline().is_some_and(|at| at <= self.now) {
-            self.shard.handle_timeout(self.now);
-        }
-        while let Some(event) = self.shard.poll_event() {
-            self.events.push(event);
-        }
-        let arena = self.shard.outgoing();
-        for (path, datagram) in arena.iter() {
-            let Path::Udp { remote, .. } = path else { continue };
-            if let Some(at) = self.clients.iter().position(|client| client.address == remote) {
-                self.down.push((at, datagram.to_vec()));
+        let now = self.now;
+        for number in 0..=self.others.len() {
+            if self.relays.stalled.contains(&(number as u8)) {
+                continue;
+            }
+            let shard = self.at(number);
+            if shard.next_deadline().is_some_and(|at| at <= now) {
+                shard.handle_timeout(now);
             }
         }
-        arena.clear();
+        self.exchange();
+        let Self {
+            shard,
+            others,
+            events,
+            clients,
+            down,
+            ..
+        } = self;
+        for shard in std::iter::once(shard).chain(others) {
+            while let Some(event) = shard.poll_event() {
+                events.push(event);
+            }
+            let arena = shard.outgoing();
+            for (path, datagram) in arena.iter() {
+                let Path::Udp { remote, .. } = path else { continue };
+                if let Some(at) = clients.iter().position(|client| client.address == remote) {
+                    down.push((at, datagram.to_vec()));
+                }
+            }
+            arena.clear();
+        }
         for (at, datagram) in std::mem::take(&mut self.down) {
             if (200..=207).contains(&datagram.get(1).copied().unwrap_or_default()) && datagram[0] >> 6 == 2 {
                 let now = self.now;
@@ -363,7 +334,7 @@ impl World {
         {
             let (at, datagram) = entry.remove();
             let client = &mut self.clients[at];
-            let receive = Receive::new(Protocol::Udp, server(), client.address, &datagram).unwrap();
+            let receive = Receive::new(Protocol::Udp, server_at(client.shard), client.address, &datagram).unwrap();
             client.rtc.handle_input(Input::Receive(self.now, receive)).unwrap();
             self.poll(at);
         }
@@ -395,13 +366,14 @@ impl World {
     }
 }
 
-fn add_slots(api: &mut SdpApi<'_>, count: usize) -> Vec<(Mid, bool)> {
-    let mut slots = Vec::new();
-    for kind in [MediaKind::Audio, MediaKind::Video] {
-        for _ in 0..count {
-            let mid = api.add_media(kind, Direction::RecvOnly, None, None, None);
-            slots.push((mid, kind == MediaKind::Audio));
-        }
-    }
-    slots
+fn shard(number: usize, speakers: usize, codecs: CodecPolicy, now: Instant) -> Shard {
+    let config = ShardConfig {
+        node: 0,
+        shard: number as u8,
+        candidates: vec![server_at(number)],
+        codecs,
+        speakers,
+    };
+    let random = Box::new(Seeded(0x1234_5678_9abc + number as u64));
+    Shard::new(config, Identity::generate().unwrap(), random, now)
 }

@@ -3,6 +3,8 @@
 
 mod media;
 mod reach;
+mod relays;
+mod script;
 mod shard;
 mod signalled;
 
@@ -24,11 +26,16 @@ const fn parser(name: &'static str, start: fn() -> Execute) -> Target {
 }
 
 /// All of them, the dearest first: they run beside the others.
-pub(crate) const ALL: [Target; 15] = [
+pub(crate) const ALL: [Target; 16] = [
     Target {
         name: "shard",
         cost: 10,
         start: shard::start,
+    },
+    Target {
+        name: "shards",
+        cost: 10,
+        start: shard::start_spanned,
     },
     parser("dtls", reach::dtls),
     parser("stun", reach::stun),

@@ -7,44 +7,14 @@ use std::time::{Duration, Instant};
 
 use sfu_core::forward::PacketBuffer;
 use sfu_core::room::{Intent, SlotPolicy};
-use sfu_core::sdp::{CodecKind, CodecPolicy, Extension};
+use sfu_core::sdp::{CodecKind, CodecPolicy};
 use sfu_core::shard::{Drop, OfferRequest, Shard, ShardConfig};
 use sfu_core::transport::{IceCredentials, Identity};
-use sfu_core::types::{ParticipantId, Path, Random, RoomId, Source};
+use sfu_core::types::{ParticipantId, Path, RoomId, Source};
 
+use super::relays::Relays;
+use super::script::{Script, Seeded, offers};
 use super::{Execute, Kind};
-
-const CHROMIUM: &str = include_str!("../../../../sfu/core/src/sdp/fixtures/chromium-call.sdp");
-const FIREFOX: &str = include_str!("../../../../sfu/core/src/sdp/fixtures/firefox-call.sdp");
-const WHIP: &str = include_str!("../../../../sfu/core/src/sdp/fixtures/chromium-whip.sdp");
-const WHEP: &str = include_str!("../../../../sfu/core/src/sdp/fixtures/firefox-whep.sdp");
-
-/// The m-lines of a call that are kept: microphone, camera, two slots for sound and two for pictures. All 20 of them would
-/// take most of the time.
-const KEPT: [usize; 6] = [0, 1, 4, 5, 9, 10];
-
-/// The offers with which people join.
-fn offers() -> [String; 4] {
-    let short = |sdp: &str| {
-        let mut sections = sdp.split("\r\nm=");
-        let mut text = sections.next().unwrap_or_default().to_owned();
-        for (_, section) in sections.enumerate().filter(|(at, _)| KEPT.contains(at)) {
-            text.push_str("\r\nm=");
-            text.push_str(section);
-        }
-        text + "\r\n"
-    };
-    // Without simulcast Chromium does not offer the descriptor; a publisher may.
-    let described = |sdp: &str| {
-        sdp.replace(
-            "a=mid:1\r\n",
-            &format!("a=mid:1\r\na=extmap:12 {}\r\n", DESCRIPTOR.uri()),
-        )
-    };
-    [short(CHROMIUM), short(FIREFOX), described(WHIP), described(WHEP)]
-}
-
-const DESCRIPTOR: Extension = Extension::DependencyDescriptor;
 
 /// People of a play, in two rooms.
 const PEOPLE: u8 = 6;
@@ -52,46 +22,17 @@ const PEOPLE: u8 = 6;
 const MAX_STEPS: usize = 200;
 /// Bytes that one step may make the shard send, with the reports that were due.
 const MAX_OUTPUT: usize = 8 << 20;
-
-struct Seeded(u64);
-
-impl Random for Seeded {
-    fn fill(&mut self, out: &mut [u8]) {
-        for byte in out {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            *byte = (self.0 >> 32) as u8;
-        }
-    }
-}
-
-/// The bytes of a play. At the end there is silence.
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else {
-            return 0;
-        };
-        self.0 = rest;
-        *first
-    }
-
-    fn word(&mut self) -> u16 {
-        u16::from_be_bytes([self.byte(), self.byte()])
-    }
-
-    fn piece(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte()).min(self.0.len());
-        let (piece, rest) = self.0.split_at(length);
-        self.0 = rest;
-        piece
-    }
-}
+/// Places in [`Stage::counted`].
+const COUNTED: usize = 8;
+const MALFORMED: usize = 4;
+const TAKEN: usize = 5;
+const FULL: usize = 6;
+const SEAL: usize = 7;
 
 struct Stage {
-    shard: Shard,
+    /// One, or two that both rooms are in.
+    shards: Vec<Shard>,
+    relays: Relays,
     now: Instant,
     buffer: PacketBuffer,
     offers: [String; 4],
@@ -101,17 +42,23 @@ struct Stage {
 }
 
 pub(super) fn start() -> Execute {
-    let mut stage = Stage::new();
+    let mut stage = Stage::new(1);
+    Box::new(move |input| stage.play(input))
+}
+
+/// The same plays by people who are in two shards.
+pub(super) fn start_spanned() -> Execute {
+    let mut stage = Stage::new(2);
     Box::new(move |input| stage.play(input))
 }
 
 impl Stage {
     #[allow(clippy::expect_used, reason = "without a certificate there is nothing to fuzz")]
-    fn new() -> Self {
+    fn new(shards: u8) -> Self {
         let now = Instant::now();
-        let config = ShardConfig {
+        let config = |number| ShardConfig {
             node: 0,
-            shard: 0,
+            shard: number,
             candidates: vec![SocketAddr::from(([10, 0, 0, 1], 5_000))],
             codecs: CodecPolicy {
                 audio: vec![CodecKind::Red, CodecKind::Opus],
@@ -119,9 +66,13 @@ impl Stage {
             },
             speakers: 2,
         };
-        let identity = Identity::generate().expect("a certificate");
+        let shard = |number| {
+            let identity = Identity::generate().expect("a certificate");
+            Shard::new(config(number), identity, Box::new(Seeded(0x1357_9bdf)), now)
+        };
         Self {
-            shard: Shard::new(config, identity, Box::new(Seeded(0x1357_9bdf)), now),
+            shards: (0..shards).map(shard).collect(),
+            relays: Relays::default(),
             now,
             buffer: PacketBuffer::default(),
             offers: offers(),
@@ -132,7 +83,8 @@ impl Stage {
     }
 
     fn play(&mut self, input: &[u8]) -> u64 {
-        let before = self.shard.counters().clone();
+        let before = self.counted();
+        self.span();
         (self.events, self.sent, self.refused) = (0, 0, 0);
         let mut script = Script(input);
         let mut steps = 0;
@@ -141,41 +93,83 @@ impl Stage {
             self.step(&mut script);
             self.collect();
         }
+        self.relays.stalled = None;
+        self.collect();
         for room in [0, 1] {
-            self.shard.close_room(self.now, RoomId(room));
-            self.collect();
+            self.close(RoomId(room));
         }
-        assert_eq!(self.shard.participants(), 0, "everybody has left");
-        assert_eq!(self.shard.kept(), 0, "every packet was given back");
-        let after = self.shard.counters();
-        assert_eq!(
-            after.dropped(Drop::Seal),
-            before.dropped(Drop::Seal),
-            "no number is used twice"
-        );
-        Kind::default()
-            .size((after.forwarded - before.forwarded) as usize)
-            .size((after.left_out - before.left_out) as usize)
-            .size((after.retransmitted - before.retransmitted) as usize)
-            .size((after.key_frames_asked - before.key_frames_asked) as usize)
-            .is(after.malformed_payloads > before.malformed_payloads)
-            .size(self.events)
-            .size(self.refused)
-            .done()
+        for shard in &self.shards {
+            assert_eq!(shard.participants() + shard.stand_ins(), 0, "everybody has left");
+            assert_eq!(shard.kept(), 0, "every packet was given back");
+        }
+        let after = self.counted();
+        assert_eq!(after[SEAL], before[SEAL], "no number is used twice");
+        let risen = |at: usize| (after[at] - before[at]) as usize;
+        let kind = (0..MALFORMED).fold(Kind::default(), |kind, at| kind.size(risen(at)));
+        let kind = kind.is(risen(MALFORMED) > 0).size(self.events).size(self.refused);
+        if self.shards.len() > 1 {
+            return kind.size(risen(TAKEN)).size(risen(FULL)).done();
+        }
+        kind.done()
     }
 
-    /// Takes events and packets as the thread does.
+    /// Counters of all shards together, by their place in what a play is judged by.
+    fn counted(&self) -> [u64; COUNTED] {
+        let mut all = [0; COUNTED];
+        for counters in self.shards.iter().map(Shard::counters) {
+            let these = [
+                counters.forwarded,
+                counters.left_out,
+                counters.retransmitted,
+                counters.key_frames_asked,
+                counters.malformed_payloads,
+                counters.relays_taken,
+                counters.dropped(Drop::RelayFull),
+                counters.dropped(Drop::Seal),
+            ];
+            for (sum, one) in all.iter_mut().zip(these) {
+                *sum += one;
+            }
+        }
+        all
+    }
+
+    /// Takes events and packets as the threads do.
     fn collect(&mut self) {
-        while self.shard.poll_event().is_some() {
-            self.events += 1;
+        if self.shards.len() > 1 {
+            self.relays.exchange(self.now, &mut self.shards);
         }
-        let out = self.shard.outgoing();
-        assert!(out.len() <= MAX_OUTPUT, "one step, {} bytes", out.len());
-        for (_, datagram) in out.iter() {
-            assert!(datagram.len() <= 2_200);
-            self.sent += 1;
+        for shard in &mut self.shards {
+            while shard.poll_event().is_some() {
+                self.events += 1;
+            }
+            let out = shard.outgoing();
+            assert!(out.len() <= MAX_OUTPUT, "one step, {} bytes", out.len());
+            for (_, datagram) in out.iter() {
+                assert!(datagram.len() <= 2_200);
+                self.sent += 1;
+            }
+            out.clear();
         }
-        out.clear();
+    }
+
+    /// Both rooms are in both shards.
+    fn span(&mut self) {
+        if self.shards.len() > 1 {
+            for (shard, room) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                self.shards[shard].span(self.now, RoomId(room), room as u8, &[0, 1]);
+            }
+        }
+    }
+
+    /// The shard of a person: of three in a room the first is in another one than the others.
+    fn shard(&mut self, person: u8) -> &mut Shard {
+        let at = usize::from(person >= 2) % self.shards.len();
+        &mut self.shards[at]
+    }
+
+    fn shard_of(&mut self, id: ParticipantId) -> &mut Shard {
+        self.shard(id.0 as u8 - 1)
     }
 
     fn path(person: u8) -> Path {
@@ -192,21 +186,24 @@ impl Stage {
         let room = RoomId(u32::from(person % 2));
         match step % 16 {
             0 => self.join(script, person),
-            1 => self.shard.leave(self.now, id),
+            1 => {
+                let now = self.now;
+                self.shard(person).leave(now, id);
+            }
             2..=8 => self.packet(script, id),
             9 => self.report(script, id),
             10 => {
                 self.now += Duration::from_millis(u64::from(script.word() % 4_000));
-                if self.shard.next_deadline().is_some_and(|at| at <= self.now) {
-                    self.shard.handle_timeout(self.now);
-                }
+                self.pass();
             }
             11 => self.intents(script, id),
             12 => {
                 let source = [Source::Mic, Source::Camera, Source::Screen, Source::ScreenAudio];
                 let how = script.byte();
                 let source = source[usize::from(how % 4)];
-                self.shard.set_blocked(self.now, room, id, source, how & 0x80 != 0);
+                for shard in &mut self.shards {
+                    shard.set_blocked(self.now, room, id, source, how & 0x80 != 0);
+                }
             }
             13 => self.datagram(script, person),
             14 => {
@@ -214,14 +211,46 @@ impl Stage {
                     ufrag: "fuzz".to_owned(),
                     pwd: "a password that is long enough".to_owned(),
                 };
-                self.shard.restart_ice(self.now, id, remote);
+                let now = self.now;
+                self.shard(person).restart_ice(now, id, remote);
             }
             _ => match script.byte() {
-                0 => self.shard.fail_room(room),
-                1 => self.shard.close_room(self.now, room),
+                0 => {
+                    self.shard(person).fail_room(room);
+                    self.reopen(room);
+                }
+                1 => self.reopen(room),
+                2 => self.relays.stalled = self.relays.stalled.xor(Some(person % 2)),
                 _ => {}
             },
         }
+    }
+
+    /// Closes a room everywhere, as the handle does, and lets it be anew.
+    fn reopen(&mut self, room: RoomId) {
+        self.relays.stalled = None;
+        self.collect();
+        self.close(room);
+        self.span();
+    }
+
+    /// Closes a room, and waits for the end of its timers: the server never opens one of the same number again.
+    fn close(&mut self, room: RoomId) {
+        for shard in &mut self.shards {
+            shard.close_room(self.now, room);
+        }
+        self.collect();
+        self.now += Duration::from_millis(200);
+        self.pass();
+    }
+
+    fn pass(&mut self) {
+        for shard in &mut self.shards {
+            if shard.next_deadline().is_some_and(|at| at <= self.now) {
+                shard.handle_timeout(self.now);
+            }
+        }
+        self.collect();
     }
 
     fn join(&mut self, script: &mut Script<'_>, person: u8) {
@@ -241,8 +270,9 @@ impl Stage {
             subscribe: which & 0x20 == 0,
             slots,
         };
-        match self.shard.offer(self.now, request) {
-            Ok(_) if which & 0x40 == 0 => self.shard.connect_unproven(self.now, id, Self::path(person)),
+        let now = self.now;
+        match self.shard(person).offer(now, request) {
+            Ok(_) if which & 0x40 == 0 => self.shard(person).connect_unproven(now, id, Self::path(person)),
             Ok(_) => {}
             Err(_) => self.refused += 1,
         }
@@ -278,7 +308,7 @@ impl Stage {
         }
         packet.extend(script.piece());
         self.load(&packet);
-        self.shard.take_opened(self.now, id, &mut self.buffer, index, false);
+        self.take_opened(id, index, false);
     }
 
     /// RTCP: a real kind and a real stream of the participant, or the script's own bytes.
@@ -286,7 +316,7 @@ impl Stage {
         let how = script.byte();
         let body = script.piece();
         let mut compound = Vec::new();
-        let slots = self.shard.slot_numbers(id);
+        let slots = self.shard_of(id).slot_numbers(id);
         if how & 0x80 != 0 {
             compound.extend(body);
         } else {
@@ -307,14 +337,23 @@ impl Stage {
             compound.extend(body);
         }
         self.load(&compound);
-        self.shard.take_opened(self.now, id, &mut self.buffer, 0, true);
+        self.take_opened(id, 0, true);
+    }
+
+    fn take_opened(&mut self, id: ParticipantId, index: u64, rtcp: bool) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let now = self.now;
+        self.shard_of(id).take_opened(now, id, &mut buffer, index, rtcp);
+        self.buffer = buffer;
     }
 
     fn datagram(&mut self, script: &mut Script<'_>, person: u8) {
         let bytes = script.piece().to_vec();
         self.load(&bytes);
-        self.shard
-            .handle_datagram(self.now, Self::path(person), &mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let now = self.now;
+        self.shard(person).handle_datagram(now, Self::path(person), &mut buffer);
+        self.buffer = buffer;
     }
 
     fn intents(&mut self, script: &mut Script<'_>, id: ParticipantId) {
@@ -331,7 +370,8 @@ impl Stage {
             }
         });
         let intents = intents.collect();
-        self.shard.intents(self.now, id, intents);
+        let now = self.now;
+        self.shard_of(id).intents(now, id, intents);
     }
 
     fn load(&mut self, bytes: &[u8]) {
@@ -342,38 +382,5 @@ impl Stage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a play of the corpus makes the shard do: forwarded, left out, retransmitted, malformed.
-    fn play(name: &str) -> [u64; 4] {
-        let file = format!("{}/corpus/shard/{name}", env!("CARGO_MANIFEST_DIR"));
-        let input = std::fs::read(&file).unwrap();
-        let mut stage = Stage::new();
-        stage.play(&input);
-        assert_eq!(stage.refused, 0, "the offers of {name} are answered");
-        let counters = stage.shard.counters();
-        [
-            counters.forwarded,
-            counters.left_out,
-            counters.retransmitted,
-            counters.malformed_payloads,
-        ]
-    }
-
-    /// A fuzzer whose plays never get as far as a viewer would be green for ever.
-    #[test]
-    fn the_plays_of_the_corpus_reach_what_they_are_for() {
-        let [forwarded, _, retransmitted, malformed] = play("simulcast");
-        assert!(
-            forwarded > 0 && retransmitted > 0 && malformed == 0,
-            "{forwarded} {retransmitted} {malformed}"
-        );
-        let [forwarded, left_out, _, malformed] = play("layered");
-        assert!(forwarded > 0 && malformed == 0, "{forwarded} {left_out} {malformed}");
-        for sound in ["voices", "redundant"] {
-            let [forwarded, _, _, malformed] = play(sound);
-            assert!(forwarded > 0 && malformed == 0, "{sound}: {forwarded} {malformed}");
-        }
-    }
-}
+#[path = "shard_tests.rs"]
+mod tests;
