@@ -1,22 +1,19 @@
-//! One way to speak to two databases.
-//!
-//! A query is written once, in the words both understand (`$1` placeholders), with a few marks that mean something on
-//! Postgres only and are removed for SQLite: `ms(column)` and `ts($n)` turn `TIMESTAMPTZ` into epoch milliseconds and back
-//! (functions made by the first migration; SQLite keeps the milliseconds as they are), `::jsonb` and `::text` convert
-//! metadata, `clock_timestamp()` is the clock, `FROM each($1)` gives the texts of a JSON array, `FOR UPDATE` locks rows (SQLite has one writer). An own enum was taken instead of `sqlx::Any` because
-//! `Any` hides the constraint that a violation names, which here decides between `exists` and `BUSY_SELF`.
+//! One way to speak to two databases: pools, transactions, and what their errors mean. An own enum was taken instead of
+//! `sqlx::Any` because `Any` hides the constraint that a violation names, which here decides between `exists` and
+//! `BUSY_SELF`.
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::StoreError;
+use super::dialect::for_sqlite;
+pub(crate) use super::value::{Row, Value, args};
+use super::value::{postgres_arguments, sqlite_arguments};
 
 /// Connections to Postgres. A command holds one for a few milliseconds; more only move the queue into the database.
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -24,89 +21,6 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_READERS: u32 = 4;
 /// How long a command waits for a connection before it is answered with `UNAVAILABLE`.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A parameter of a query.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    Text(Option<String>),
-    Int(Option<i64>),
-    Bool(bool),
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl From<Option<String>> for Value {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
-}
-
-impl From<Option<i64>> for Value {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<Option<&str>> for Value {
-    fn from(value: Option<&str>) -> Self {
-        Self::Text(value.map(str::to_owned))
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-
-/// `args![a, b]`: the parameters of a query, each through `Into<Value>`.
-macro_rules! args {
-    ($($value:expr),* $(,)?) => { vec![$($crate::store::db::Value::from($value)),*] };
-}
-pub(crate) use args;
-
-/// A row of either database.
-pub(crate) enum Row {
-    Postgres(PgRow),
-    Sqlite(SqliteRow),
-}
-
-macro_rules! getter {
-    ($(#[$doc:meta])* $name:ident -> $type:ty) => {
-        $(#[$doc])*
-        pub(crate) fn $name(&self, column: &'static str) -> Result<$type, StoreError> {
-            match self {
-                Self::Postgres(row) => row.try_get(column),
-                Self::Sqlite(row) => row.try_get(column),
-            }
-            .map_err(|error| StoreError::Query(format!("column {column}: {error}")))
-        }
-    };
-}
-
-impl Row {
-    getter!(text -> String);
-    getter!(opt_text -> Option<String>);
-    getter!(int -> i64);
-    getter!(opt_int -> Option<i64>);
-    getter!(bool -> bool);
-}
 
 /// The pools.
 #[derive(Clone, Debug)]
@@ -304,67 +218,6 @@ impl Tx {
     }
 }
 
-/// The parameters as either driver takes them. A macro, because what each value must implement to be added names the
-/// driver three times over, in bounds longer than the loop.
-macro_rules! arguments {
-    ($name:ident -> $arguments:ty) => {
-        fn $name(values: Vec<Value>) -> Result<$arguments, StoreError> {
-            use sqlx::Arguments as _;
-            let mut arguments = <$arguments>::default();
-            for value in values {
-                match value {
-                    Value::Text(value) => arguments.add(value),
-                    Value::Int(value) => arguments.add(value),
-                    Value::Bool(value) => arguments.add(value),
-                }
-                .map_err(|error| StoreError::Query(error.to_string()))?;
-            }
-            Ok(arguments)
-        }
-    };
-}
-arguments!(postgres_arguments -> PgArguments);
-arguments!(sqlite_arguments -> SqliteArguments);
-
-/// Removes what only Postgres understands.
-pub(crate) fn for_sqlite(sql: &str) -> String {
-    let mut out = String::with_capacity(sql.len());
-    let mut word = true; // whether an identifier may begin here
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        if word && let Some((inner, after)) = call_of(rest) {
-            out.push_str(inner);
-            rest = after;
-            word = false;
-            continue;
-        }
-        word = !(first.is_alphanumeric() || first == '_');
-        out.push(first);
-        rest = &rest[first.len_utf8()..];
-    }
-    if out.contains("FROM each(") {
-        out = out.replace("FROM each(", "FROM json_each(");
-    }
-    if out.contains("strpos(") {
-        out = out.replace("strpos(", "instr(");
-    }
-    if out.contains("clock_timestamp()") {
-        out = out.replace("clock_timestamp()", "CAST(unixepoch('subsec') * 1000 AS INTEGER)");
-    }
-    for mark in ["::jsonb", "::text", " FOR UPDATE SKIP LOCKED", " FOR UPDATE"] {
-        if out.contains(mark) {
-            out = out.replace(mark, "");
-        }
-    }
-    out
-}
-
-/// `ms(x)rest` or `ts(x)rest` -> (`x`, `rest`). The argument holds no parenthesis.
-fn call_of(sql: &str) -> Option<(&str, &str)> {
-    let inner = sql.strip_prefix("ms(").or_else(|| sql.strip_prefix("ts("))?;
-    inner.split_once(')')
-}
-
 fn unavailable(error: sqlx::Error) -> StoreError {
     match failed(error) {
         StoreError::Query(text) => StoreError::Unavailable(text),
@@ -424,15 +277,6 @@ pub(crate) mod seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn marks_are_removed_for_sqlite_and_names_that_look_alike_stay() {
-        assert_eq!(
-            for_sqlite("SELECT ms(c.created_at) AS at, items(1), x::text FROM calls c WHERE at < ts($2) FOR UPDATE"),
-            "SELECT c.created_at AS at, items(1), x FROM calls c WHERE at < $2"
-        );
-        assert_eq!(for_sqlite("VALUES ($1, ts($2), $3::jsonb)"), "VALUES ($1, $2, $3)");
-    }
 
     #[tokio::test]
     async fn a_url_of_another_database_is_refused_by_name() {

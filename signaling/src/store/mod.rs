@@ -4,6 +4,7 @@ pub(crate) mod call_list;
 pub(crate) mod calls;
 pub(crate) mod chats;
 pub(crate) mod db;
+pub(crate) mod dialect;
 mod error;
 mod history;
 pub(crate) mod messages;
@@ -14,6 +15,7 @@ mod records;
 mod retention;
 mod rooms;
 pub(crate) mod users;
+mod value;
 pub(crate) mod words;
 
 pub use call_list::{CallFilter, Cursor, Direction};

@@ -6,6 +6,7 @@ mod abuse;
 mod common;
 mod connection;
 mod delivery;
+mod guests;
 mod history;
 mod rest;
 mod ringing;

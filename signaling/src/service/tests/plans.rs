@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::service::{Link, ResourceKind};
-use crate::store::db::{Db, Value, for_sqlite, seen};
+use crate::store::db::{Db, Value, seen};
+use crate::store::dialect::for_sqlite;
 use crate::store::{CallFilter, RetentionConfig};
 
 /// Tables that grow with use.
