@@ -80,6 +80,9 @@ pub struct Service {
     /// How far a test has set the clock.
     #[cfg(test)]
     skew_ms: std::sync::atomic::AtomicI64,
+    /// Where a test has stopped it; 0: it runs.
+    #[cfg(test)]
+    frozen_ms: std::sync::atomic::AtomicI64,
 }
 
 impl Service {
@@ -92,6 +95,8 @@ impl Service {
             node: node.into(),
             #[cfg(test)]
             skew_ms: std::sync::atomic::AtomicI64::new(0),
+            #[cfg(test)]
+            frozen_ms: std::sync::atomic::AtomicI64::new(0),
         }
     }
 
@@ -120,11 +125,20 @@ impl Service {
         Ok(within(COMMAND_DEADLINE, attempts).await?)
     }
 
+    /// Sets the database's clock forward (or back), for a test of this service.
+    #[cfg(test)]
+    pub(crate) fn set_forward(&self, ms: i64) {
+        self.skew_ms.fetch_add(ms, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// The database's clock, epoch milliseconds.
     async fn clock_ms(&self, tx: &mut crate::store::db::Tx) -> Result<i64> {
         let now = tx.now_ms().await?;
         #[cfg(test)]
-        let now = now + self.skew_ms.load(std::sync::atomic::Ordering::Relaxed);
+        let now = match self.frozen_ms.load(std::sync::atomic::Ordering::Relaxed) {
+            0 => now + self.skew_ms.load(std::sync::atomic::Ordering::Relaxed),
+            frozen => frozen,
+        };
         Ok(now)
     }
 }

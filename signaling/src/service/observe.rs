@@ -206,13 +206,15 @@ impl Service {
         })
     }
 
-    /// The live calls of a user's chats on whose waiting list they are.
+    /// The live calls on whose waiting list a user is: of their chats, and those that they were invited to from outside.
     async fn waits_for(&self, user: &UserId) -> Result<Vec<CallId>> {
         let mut tx = self.store.db.begin_read().await?;
         let rows = tx
             .fetch_all(
                 "SELECT c.id, c.waiting::text AS waiting FROM chat_participants m \
-                 JOIN calls c ON c.chat_id = m.chat_id AND c.status IN ('ringing', 'ongoing') WHERE m.user_id = $1",
+                 JOIN calls c ON c.chat_id = m.chat_id AND c.status IN ('ringing', 'ongoing') WHERE m.user_id = $1 \
+                 UNION SELECT c.id, c.waiting::text FROM calls c \
+                 JOIN call_participants p ON p.call_id = c.id AND p.user_id = $1 WHERE c.status IN ('ringing', 'ongoing')",
                 args![user.as_str()],
             )
             .await?;

@@ -4,6 +4,7 @@ mod groups;
 mod guarantees;
 mod history;
 mod lifecycle;
+mod model;
 mod outage;
 mod plans;
 mod races;
@@ -89,7 +90,12 @@ impl House {
 
     /// Sets the database's clock forward (or back) for this service.
     fn set_clock(&self, ms: i64) {
-        self.service.skew_ms.fetch_add(ms, Ordering::Relaxed);
+        self.service.set_forward(ms);
+    }
+
+    /// Stops the database's clock there, for this service.
+    fn freeze_clock(&self, ms: i64) {
+        self.service.frozen_ms.store(ms, Ordering::Relaxed);
     }
 
     fn store(&self) -> &Store {

@@ -51,6 +51,24 @@ both! {
         assert_eq!(house.outcome(&clara, knock(&call)).await, "noop");
     }
 
+    async fn who_was_invited_from_outside_waits_no_longer_than_their_tab_lives(house: House) {
+        let people = [
+            house.person("anna").await, house.person("boris").await, house.person("clara").await,
+            house.person("dora").await,
+        ];
+        let [anna, boris, clara, dora] = &people;
+        let chat = house.group(&[anna, boris, clara]).await;
+        let call = house.start(anna, &chat).await;
+        house.ok(boris, accept(&call)).await;
+        house.ok(boris, Command::Invite(about(&call, dora))).await; // boris is no moderator: the door stays shut for her
+        house.ok(dora, reject(&call, RejectReason::Declined)).await;
+        house.ok(anna, Command::Lock(CallRef { call_id: call.clone() })).await;
+        assert_eq!(house.outcome(dora, knock(&call)).await, "waiting");
+        house.service.seat_lost(dora, crate::service::Link::Socket).await.unwrap();
+        let list = house.service.waiting_list(&call, &anna.user).await.unwrap();
+        assert!(list.is_none(), "a ghost waits: {list:?}");
+    }
+
     async fn an_admission_against_a_tab_that_gives_up_leaves_no_ghost(house: House) {
         let (anna, boris) = (house.person("anna").await, house.person("boris").await);
         let room = house.store().create_room(&anna.user, "ghost", true).await.unwrap();
