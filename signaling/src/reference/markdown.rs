@@ -8,6 +8,38 @@ use super::typescript::{Declared, types};
 const BEGIN: &str = "<!-- generated: begin (cargo run -p signaling --bin protocol-docs) -->";
 const END: &str = "<!-- generated: end -->";
 
+/// The results of commands that have an example, and what each is.
+pub(super) const RESULTS: [(&str, &str); 5] = [
+    (
+        "created",
+        "A call that was started ([StartCallResult](#startcallresult)):",
+    ),
+    (
+        "exists",
+        "The chat has a live call already ([StartCallResult](#startcallresult)):",
+    ),
+    (
+        "joined",
+        "In the call, waiting, or too late ([JoinCallResult](#joincallresult)):",
+    ),
+    ("message", "A text message as it was stored ([Message](#message)):"),
+    ("done", "Everything else ([Done](#done)):"),
+];
+
+fn example(examples: &Path, name: &str) -> Result<String, String> {
+    let path = examples.join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Small objects need no page each.
+fn on_one_line(json: &str) -> Result<String, String> {
+    let lines: Vec<&str> = json.lines().map(str::trim).collect();
+    let text = lines.join(" ");
+    serde_json::from_str::<serde_json::Value>(&text).map_err(|e| format!("{text}: {e}"))?;
+    Ok(text)
+}
+
 /// The page with its generated part made anew.
 ///
 /// # Errors
@@ -53,9 +85,24 @@ fn reference(examples: &Path) -> Result<String, String> {
         "realtime",
         source::variants(source::EVENT, "RealtimeBody"),
     )?;
-    out += "\n## Error codes\n\n| Code | Meaning |\n|---|---|\n";
+    out += "\n## Results (`res.d`)\n";
+    for (name, words) in RESULTS {
+        out += &format!(
+            "\n{words}\n\n```json\n{}\n```\n",
+            example(examples, &format!("result-{name}"))?
+        );
+    }
+    out +=
+        "\n## Error codes\n\nWhat a refused command is answered with, and what a REST problem names as its `code`.\n";
     for code in source::variants(source::ERROR, "ErrorCode") {
-        out += &format!("| `{}` | {} |\n", code.op.to_uppercase(), code.doc);
+        let text = example(examples, &format!("error-{}", code.op))?;
+        let (name, text) = (code.op.to_uppercase(), on_one_line(&text)?);
+        out += &format!("\n### `{name}`\n\n{}\n\n```json\n{text}\n```\n", code.doc);
+    }
+    out += "\n## Close codes\n\nWith what the server closes a WebSocket; the reason is for developers.\n";
+    for code in source::constants(source::ERROR, "close") {
+        let text = on_one_line(&example(examples, &format!("close-{}", code.name))?)?;
+        out += &format!("\n### {}\n\n{}\n\n```json\n{text}\n```\n", code.value, code.doc);
     }
     out += "\n## Types\n";
     let shown = [
@@ -78,8 +125,7 @@ fn reference(examples: &Path) -> Result<String, String> {
 }
 
 fn operation(variant: &Variant, prefix: &str, types: &[Declared], examples: &Path) -> Result<String, String> {
-    let path = examples.join(format!("{prefix}-{}.json", variant.op));
-    let example = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let example = example(examples, &format!("{prefix}-{}", variant.op))?;
     let fields = types
         .iter()
         .find(|t| t.name == variant.payload)
@@ -97,7 +143,7 @@ fn operation(variant: &Variant, prefix: &str, types: &[Declared], examples: &Pat
         variant.op,
         variant.doc,
         table(&fields),
-        example.trim()
+        example
     ))
 }
 

@@ -59,6 +59,46 @@ pub(super) fn variants(source: &str, name: &str) -> Vec<Variant> {
     found
 }
 
+/// A constant of the module of close codes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Constant {
+    /// In lower case, as in the TypeScript.
+    pub(super) name: String,
+    /// Its value.
+    pub(super) value: u16,
+    /// Its doc comment.
+    pub(super) doc: String,
+}
+
+/// The numbers in `pub mod {name}` in order.
+pub(super) fn constants(source: &str, name: &str) -> Vec<Constant> {
+    let begin = format!("pub mod {name} {{");
+    let mut doc = String::new();
+    let mut found = Vec::new();
+    for line in source
+        .lines()
+        .skip_while(|l| *l != begin)
+        .skip(1)
+        .take_while(|l| *l != "}")
+    {
+        let text = line.trim();
+        if let Some(words) = text.strip_prefix("///") {
+            doc = words.trim().to_owned();
+        } else if let Some((name, value)) = text
+            .strip_prefix("pub const ")
+            .and_then(|rest| rest.split_once(": u16 = "))
+            && let Ok(value) = value.trim_end_matches(';').parse()
+        {
+            found.push(Constant {
+                name: name.to_lowercase(),
+                value,
+                doc: std::mem::take(&mut doc),
+            });
+        }
+    }
+    found
+}
+
 fn snake(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
@@ -73,6 +113,14 @@ fn snake(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn close_codes_are_found_with_their_words() {
+        let codes = constants(ERROR, "close");
+        let of = |name: &str| codes.iter().find(|code| code.name == name).map(|code| code.value);
+        assert_eq!((of("protocol"), of("draining")), (Some(4400), Some(4503)));
+        assert!(codes.iter().all(|code| !code.doc.is_empty()), "{codes:?}");
+    }
 
     #[test]
     fn variants_are_found_with_their_payload_and_words() {
