@@ -71,6 +71,8 @@ pub enum RealtimeBody {
     Quality(Quality),
     /// Presence of people who share a chat.
     Presence(UserPresence),
+    /// After a replay: what no event tells, as it is now.
+    Resumed(Box<Resumed>),
     /// Muted by a moderator.
     Muted(Muted),
     /// A moderator locked the call, or opened it again.
@@ -98,6 +100,17 @@ pub struct Snapshot {
     /// Missed calls that the user has not seen.
     #[serde(default)]
     pub missed_calls: u32,
+}
+
+/// Fields of `resumed`: what a tab may have missed of the ephemeral events while it had no connection. It follows the last
+/// replayed event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Resumed {
+    /// The live calls of the user's chats; a chat that is not named has none.
+    pub calls: Vec<CallUpdated>,
+    /// Presence of everybody in them.
+    pub presence: Vec<UserPresence>,
 }
 
 /// Fields of `server_draining`.

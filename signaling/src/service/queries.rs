@@ -23,7 +23,21 @@ impl Service {
         user: &UserId,
         presence: &(dyn Fn(&[UserId]) -> Vec<UserPresence> + Send + Sync),
     ) -> Result<Snapshot> {
+        Ok(self.snapshot_at(user, presence).await?.0)
+    }
+
+    /// The same with the sequence of the last event that is in it: what comes later, and nothing before, must follow.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn snapshot_at(
+        &self,
+        user: &UserId,
+        presence: &(dyn Fn(&[UserId]) -> Vec<UserPresence> + Send + Sync),
+    ) -> Result<(Snapshot, u64)> {
+        // One consistent state: an event between two looks would be counted in both, or in neither.
         let mut tx = self.store.db.begin_read().await?;
+        let seq = outbox::last_seq(&mut tx, user).await?;
         let chats = chats::chats_of(&mut tx, user, None).await?;
         let now = crate::calls::At(self.clock_ms(&mut tx).await?);
         let rows = tx
@@ -57,12 +71,13 @@ impl Service {
             .flat_map(|chat| chat.members.iter().map(|member| &member.user.id))
             .collect();
         let contacts: Vec<UserId> = contacts.into_iter().cloned().collect();
-        Ok(Snapshot {
+        let snapshot = Snapshot {
             chats,
             presence: presence(&contacts),
             incoming,
             missed_calls,
-        })
+        };
+        Ok((snapshot, seq))
     }
 
     /// Events of a user's outbox after `seq`, in order, at most `limit`; `ringMsLeft` is computed now.

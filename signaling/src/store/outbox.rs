@@ -107,6 +107,15 @@ pub(crate) async fn oldest(db: &Db, user: &UserId) -> Result<Option<u64>> {
     Ok(seq.and_then(|seq| u64::try_from(seq).ok()))
 }
 
+/// Newest sequence of a user as this transaction sees it; 0 for who never had an event.
+pub(crate) async fn last_seq(tx: &mut Tx, user: &UserId) -> Result<u64> {
+    let sql = "SELECT last_seq FROM user_event_counters WHERE user_id = $1";
+    match tx.fetch_optional(sql, args![user.as_str()]).await? {
+        Some(row) => Ok(u64::try_from(row.int("last_seq")?).unwrap_or(0)),
+        None => Ok(0),
+    }
+}
+
 /// Newest sequence of each of these users; who never had an event is left out.
 pub(crate) async fn last_seqs(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, u64)>> {
     let rows = db

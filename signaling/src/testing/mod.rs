@@ -1,7 +1,8 @@
-//! Throwaway databases for tests: an SQLite file, and a real Postgres; and what must hold of them.
+//! Throwaway databases for tests: an SQLite file, and a real Postgres; what must hold of them; and tabs without sockets.
 
 mod postgres;
 pub mod rules;
+pub mod tab;
 
 use std::path::{Path, PathBuf};
 

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use serde_json::Value;
 
 use super::audit::Audit;
@@ -30,7 +30,7 @@ const HARD_LIMIT: usize = 2 * MAX_SDP_FRAME_BYTES;
 
 /// Bytes that the library reads at once, and gathers before it writes. Its own 128 KiB each would be most of what an idle
 /// connection costs, and frames are small; longer ones are read in several steps.
-const SOCKET_BUFFER: usize = 4 << 10;
+const SOCKET_BUFFER: usize = 1 << 10;
 
 /// Frames above the rate that are answered or ignored before the connection is closed as a flood, and how many of them
 /// are forgiven in a second.
@@ -75,10 +75,23 @@ pub(crate) async fn upgrade(
         .write_buffer_size(SOCKET_BUFFER)
         .max_message_size(HARD_LIMIT)
         .max_frame_size(HARD_LIMIT)
-        .on_upgrade(move |socket| async move { run(app, socket, place).await })
+        .on_upgrade(move |socket| run(app, socket, place))
 }
 
-async fn run(app: Arc<App>, mut socket: WebSocket, place: tokio::sync::OwnedSemaphorePermit) {
+/// Frames in both directions: a WebSocket, or what stands for one in a test.
+pub(super) trait Socket:
+    Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin + Send + 'static
+{
+}
+
+impl<S> Socket for S where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin + Send + 'static
+{
+}
+
+/// One connection from its first frame to its end. What is done seldom is boxed, here and below: a future is as large as
+/// the largest thing that it ever waits for, and there is one for each idle person.
+pub(super) async fn run(app: Arc<App>, mut socket: impl Socket, place: tokio::sync::OwnedSemaphorePermit) {
     let deadline = Duration::from_millis(app.sockets.hello_timeout_ms.into());
     let greeting = tokio::time::timeout(deadline, first_frame(&mut socket)).await;
     let hello = match greeting {
@@ -86,7 +99,7 @@ async fn run(app: Arc<App>, mut socket: WebSocket, place: tokio::sync::OwnedSema
         Ok(Err(closing)) => return say_goodbye(&mut socket, closing).await,
         Err(_) => return say_goodbye(&mut socket, (close::PROTOCOL, "no hello in time")).await,
     };
-    let welcomed = match hello::greet(&app, hello).await {
+    let welcomed = match Box::pin(hello::greet(&app, hello)).await {
         Ok(welcomed) => welcomed,
         Err(refused) => {
             let code = match refused.code {
@@ -105,7 +118,7 @@ async fn run(app: Arc<App>, mut socket: WebSocket, place: tokio::sync::OwnedSema
     // The writer sends the close frame; whoever ended this, both halves end together.
     session.close((1000, "bye"));
     let _ = writing.await;
-    gone(&app, &session).await;
+    Box::pin(gone(&app, &session)).await;
     let _ = tokio::time::timeout(LINGER, async { while let Some(Ok(_)) = stream.next().await {} }).await;
 }
 
@@ -151,7 +164,7 @@ async fn read(
                     return session.close((close::PROTOCOL, "frame too large"));
                 }
                 let result = match allowed {
-                    Ok(()) => commands::carry_out(app, session, &request).await,
+                    Ok(()) => Box::pin(commands::carry_out(app, session, &request)).await,
                     Err(wait) => Err(WireError {
                         code: ErrorCode::RateLimited,
                         message: "too many commands".into(),
@@ -216,9 +229,9 @@ fn parse(text: &str) -> Result<Frame, Closing> {
 }
 
 /// The first frame must be a hello of ordinary size.
-async fn first_frame(socket: &mut WebSocket) -> Result<crate::protocol::Hello, Closing> {
+async fn first_frame(socket: &mut impl Socket) -> Result<crate::protocol::Hello, Closing> {
     loop {
-        match socket.recv().await {
+        match socket.next().await {
             Some(Ok(Message::Text(text))) if text.len() <= MAX_FRAME_BYTES => {
                 return match serde_json::from_str(&text) {
                     Ok(ClientFrame::Hello(hello)) if plausible(hello.device.as_str()) => Ok(hello),
@@ -240,12 +253,12 @@ fn plausible(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-async fn say_goodbye(socket: &mut WebSocket, (code, reason): Closing) {
+async fn say_goodbye(socket: &mut impl Socket, (code, reason): Closing) {
     say_goodbye_with(socket, code, reason.to_owned()).await;
 }
 
 /// Closes politely: the close frame, then what the peer still says, for a moment.
-async fn say_goodbye_with(socket: &mut WebSocket, code: u16, reason: String) {
+async fn say_goodbye_with(socket: &mut impl Socket, code: u16, reason: String) {
     let polite = async {
         let _ = socket
             .send(Message::Close(Some(CloseFrame {
@@ -253,7 +266,7 @@ async fn say_goodbye_with(socket: &mut WebSocket, code: u16, reason: String) {
                 reason: reason.into(),
             })))
             .await;
-        while let Some(Ok(_)) = socket.recv().await {}
+        while let Some(Ok(_)) = socket.next().await {}
     };
     let _ = tokio::time::timeout(LINGER, polite).await;
 }

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use super::session::{Outgoing, Session};
 use crate::app::App;
 use crate::ids::{DeviceId, SessionId, UserId};
-use crate::protocol::{Event, EventBody, Hello, Limits, Resume, ServerFrame, UserPresence, Welcome, WireError};
+use crate::protocol::{
+    CallUpdated, Event, EventBody, Hello, Limits, Resume, Resumed, ServerFrame, UserPresence, Welcome, WireError,
+};
 use crate::service::{Actor, Link};
 
 /// A connection that was let in, and the queue of frames for it (welcome is the first).
@@ -61,7 +63,7 @@ pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, Wire
     if app.sessions.add(&session) {
         app.presences.changed(&session.user);
     }
-    match catch_up(app, &session, replay.is_none().then_some(newest)).await {
+    match catch_up(app, &session, replay.is_none()).await {
         Ok(()) => Ok(Welcomed { session, frames }),
         Err(error) => {
             if app.sessions.remove(&session) {
@@ -72,10 +74,15 @@ pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, Wire
     }
 }
 
-/// What follows welcome: a snapshot as of `snapshot_at`, unless events are replayed; and the call, if this tab is in one.
-async fn catch_up(app: &Arc<App>, session: &Arc<Session>, snapshot_at: Option<u64>) -> Result<(), WireError> {
-    if let Some(seq) = snapshot_at {
-        session.send_frame(&ServerFrame::Ev(snapshot(app, &session.user, seq).await?));
+/// What follows welcome: a snapshot, unless events are replayed (then the writer sends `resumed` behind them); and the call,
+/// if this tab is in one.
+async fn catch_up(app: &Arc<App>, session: &Arc<Session>, from_scratch: bool) -> Result<(), WireError> {
+    if from_scratch {
+        let event = snapshot(app, &session.user).await?;
+        session.sent.store(event.seq, Ordering::Relaxed);
+        session.send_frame(&ServerFrame::Ev(event));
+    } else {
+        session.owes_resumed.store(true, Ordering::Relaxed);
     }
     session.outbox.notify_one();
     // Where this tab holds a seat, it is back in its call.
@@ -107,16 +114,21 @@ fn session_id(user: &UserId, device: &DeviceId) -> SessionId {
     SessionId(format!("{device}.{user}"))
 }
 
-async fn snapshot(app: &Arc<App>, user: &UserId, seq: u64) -> Result<Event, WireError> {
+/// When each of them was here last, epoch milliseconds.
+async fn last_seen(app: &App, users: &[UserId]) -> Result<HashMap<UserId, i64>, WireError> {
+    Ok(app.service.store().last_seen(users).await?.into_iter().collect())
+}
+
+fn presence(app: &App, users: &[UserId], seen: &HashMap<UserId, i64>) -> Vec<UserPresence> {
+    let of = |user: &UserId| crate::live::presence_of(app, user, seen.get(user).copied());
+    users.iter().map(of).collect()
+}
+
+async fn snapshot(app: &Arc<App>, user: &UserId) -> Result<Event, WireError> {
     let contacts = app.service.store().contacts(user).await?;
-    let seen: HashMap<UserId, i64> = app.service.store().last_seen(&contacts).await?.into_iter().collect();
-    let lookup = |users: &[UserId]| -> Vec<UserPresence> {
-        users
-            .iter()
-            .map(|u| crate::live::presence_of(app, u, seen.get(u).copied()))
-            .collect()
-    };
-    let snapshot = app.service.snapshot(user, &lookup).await?;
+    let seen = last_seen(app, &contacts).await?;
+    let lookup = |users: &[UserId]| presence(app, users, &seen);
+    let (snapshot, seq) = app.service.snapshot_at(user, &lookup).await?;
     let body = serde_json::to_value(EventBody::Snapshot(Box::new(snapshot)))
         .map_err(|e| WireError::new(crate::protocol::ErrorCode::Internal, e.to_string()))?;
     let field = |name: &str| body.get(name).cloned().unwrap_or_default();
@@ -126,6 +138,23 @@ async fn snapshot(app: &Arc<App>, user: &UserId, seq: u64) -> Result<Event, Wire
         call_id: None,
         rev: None,
         d: field("d"),
+    })
+}
+
+/// What a replay does not tell: live calls and presence, as they are now.
+pub(super) async fn resumed(app: &Arc<App>, user: &UserId) -> Result<Resumed, WireError> {
+    let contacts = app.service.store().contacts(user).await?;
+    let seen = last_seen(app, &contacts).await?;
+    let chats = app.service.store().chats_of(user).await?;
+    let calls = chats.into_iter().filter(|chat| chat.active_call.is_some());
+    Ok(Resumed {
+        presence: presence(app, &contacts, &seen),
+        calls: calls
+            .map(|chat| CallUpdated {
+                chat_id: chat.id,
+                active_call: chat.active_call,
+            })
+            .collect(),
     })
 }
 

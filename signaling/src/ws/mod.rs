@@ -7,6 +7,8 @@ mod config;
 mod connection;
 mod hello;
 mod session;
+#[cfg(test)]
+mod sim;
 mod writer;
 
 pub(crate) use commands::refused;

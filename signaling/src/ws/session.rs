@@ -56,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) outbox: Notify,
     /// Sequence of the last durable event written to this connection.
     pub(crate) sent: AtomicU64,
+    /// The replay is not over yet: `resumed` must follow its last event.
+    pub(crate) owes_resumed: AtomicBool,
     /// Pings without an answer.
     pub(crate) unanswered: AtomicU32,
     /// Whether this tab holds a seat: pings come more often then.
@@ -85,6 +87,7 @@ impl Session {
             expires,
             outbox: Notify::new(),
             sent: AtomicU64::new(0),
+            owes_resumed: AtomicBool::new(false),
             unanswered: AtomicU32::new(0),
             in_call: AtomicBool::new(false),
             waits: AtomicBool::new(false),

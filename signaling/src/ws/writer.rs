@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use futures_util::SinkExt;
-use futures_util::stream::SplitSink;
+use axum::extract::ws::{CloseFrame, Message};
+use futures_util::{Sink, SinkExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::session::{Outgoing, Session};
+use super::hello;
+use super::session::{Outgoing, Realtime, Session};
 use crate::app::App;
-use crate::protocol::{ServerFrame, close};
+use crate::protocol::{RealtimeBody, ServerFrame, close};
 
 /// Events read from the outbox at once.
 const BATCH: u32 = 200;
@@ -23,10 +23,13 @@ const MISSED_PINGS: u32 = 2;
 /// Wait before the outbox is read again after the database did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
-type Sink = SplitSink<WebSocket, Message>;
-
 /// Writes until the connection is to end, then sends the close frame.
-pub(super) async fn run(app: Arc<App>, session: Arc<Session>, queue: mpsc::Receiver<Outgoing>, mut sink: Sink) {
+pub(super) async fn run(
+    app: Arc<App>,
+    session: Arc<Session>,
+    queue: mpsc::Receiver<Outgoing>,
+    mut sink: impl Sink<Message> + Unpin,
+) {
     let mut writer = Writer {
         app,
         session: session.clone(),
@@ -67,7 +70,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(&mut self, sink: &mut Sink) -> Result<(), ()> {
+    async fn write(&mut self, sink: &mut (impl Sink<Message> + Unpin)) -> Result<(), ()> {
         let period = Duration::from_millis(self.app.sockets.ping_call_ms.max(50).into());
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,7 +93,7 @@ impl Writer {
         }
     }
 
-    async fn send(&mut self, sink: &mut Sink, frame: Outgoing) -> Result<(), ()> {
+    async fn send(&mut self, sink: &mut (impl Sink<Message> + Unpin), frame: Outgoing) -> Result<(), ()> {
         let text = match frame {
             Outgoing::Text(text) => text,
             Outgoing::Realtime(event) => {
@@ -102,7 +105,7 @@ impl Writer {
     }
 
     /// One frame to the peer. One that takes no bytes for long is too slow to keep; so is one whose queue fills meanwhile.
-    async fn put(&self, sink: &mut Sink, text: String) -> Result<(), ()> {
+    async fn put(&self, sink: &mut (impl Sink<Message> + Unpin), text: String) -> Result<(), ()> {
         let patience = Duration::from_millis(self.app.sockets.slow_reader_ms.max(1).into());
         tokio::select! {
             biased; // what leaves at once leaves, also of a connection that is to end: the farewell of a server
@@ -115,18 +118,15 @@ impl Writer {
     }
 
     /// Sends what the outbox holds beyond what was sent.
-    async fn outbox(&mut self, sink: &mut Sink) -> Result<(), ()> {
+    async fn outbox(&mut self, sink: &mut (impl Sink<Message> + Unpin)) -> Result<(), ()> {
         loop {
             let sent = self.session.sent.load(Ordering::Relaxed);
-            let events = match self.app.service.events_after(&self.session.user, sent, BATCH).await {
+            let read = self.app.service.events_after(&self.session.user, sent, BATCH);
+            let events = match Box::pin(read).await {
                 Ok(events) => events,
                 Err(error) => {
                     tracing::warn!(%error, "an outbox cannot be read now");
-                    let session = self.session.clone();
-                    tokio::spawn(async move {
-                        tokio::time::sleep(RETRY).await;
-                        session.outbox.notify_one();
-                    });
+                    self.again_soon();
                     return Ok(());
                 }
             };
@@ -143,12 +143,40 @@ impl Writer {
                 self.session.sent.store(seq, Ordering::Relaxed);
             }
             if !more {
-                return Ok(());
+                return match self.session.owes_resumed.swap(false, Ordering::Relaxed) {
+                    true => Box::pin(self.resumed(sink)).await,
+                    false => Ok(()),
+                };
             }
         }
     }
 
-    async fn ping(&mut self, sink: &mut Sink) -> Result<(), ()> {
+    /// Everything missed has been sent: then what no event tells of.
+    async fn resumed(&mut self, sink: &mut (impl Sink<Message> + Unpin)) -> Result<(), ()> {
+        match hello::resumed(&self.app, &self.session.user).await {
+            Ok(state) => {
+                let event = Realtime::new(&RealtimeBody::Resumed(Box::new(state)));
+                self.send(sink, Outgoing::Realtime(event)).await
+            }
+            Err(error) => {
+                tracing::warn!(?error, "what was missed cannot be read now");
+                self.session.owes_resumed.store(true, Ordering::Relaxed);
+                self.again_soon();
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the outbox again in a moment.
+    fn again_soon(&self) {
+        let session = self.session.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            session.outbox.notify_one();
+        });
+    }
+
+    async fn ping(&mut self, sink: &mut (impl Sink<Message> + Unpin)) -> Result<(), ()> {
         let idle = Duration::from_millis(self.app.sockets.ping_idle_ms.into());
         if !self.session.in_call.load(Ordering::Relaxed) && self.pinged.elapsed() < idle {
             return Ok(());

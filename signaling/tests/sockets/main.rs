@@ -11,4 +11,5 @@ mod history;
 mod rest;
 mod ringing;
 mod rooms;
+mod tabs;
 mod whip;

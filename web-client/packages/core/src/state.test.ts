@@ -105,3 +105,13 @@ test("missed calls are counted until they are seen in any tab", () => {
   expect(missed.missedCalls).toBe(3);
   expect(reduceEvent(missed, { op: "calls_seen", d: { unseen: 0 } }, 0).missedCalls).toBe(0);
 });
+
+test("after a replay, a call that was missed is shown and one that is over is not", () => {
+  const call = chatOf(after(ring), "b")?.activeCall ?? null;
+  const calls = [{ chatId: "a", activeCall: call && { ...call, callId: "later" } }];
+  const presence = [{ userId: "x", presence: "in_call" as const, lastSeen: null }];
+  const state = reduceRealtime(after(ring), { op: "resumed", d: { calls, presence } });
+  expect(chatOf(state, "a")?.activeCall?.callId).toBe("later");
+  expect(chatOf(state, "b")?.activeCall).toBeNull();
+  expect(state.presence.get("x")?.presence).toBe("in_call");
+});

@@ -124,6 +124,15 @@ export function reduceRealtime(state: ClientState, event: RealtimeBody): ClientS
   if (event.op === "presence") {
     return { ...state, presence: new Map(state.presence).set(event.d.userId, event.d) };
   }
+  if (event.op === "resumed") {
+    // What was missed of the ephemeral events; a chat that is not named has no live call.
+    const calls = new Map(event.d.calls.map((update) => [update.chatId, update.activeCall]));
+    return {
+      ...state,
+      chats: state.chats.map((chat) => ({ ...chat, activeCall: calls.get(chat.id) ?? null })),
+      presence: new Map(event.d.presence.map((entry) => [entry.userId, entry])),
+    };
+  }
   if (event.op === "call_updated") {
     return withChat(state, event.d.chatId, (chat) => ({ ...chat, activeCall: event.d.activeCall }));
   }

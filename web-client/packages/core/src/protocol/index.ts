@@ -790,6 +790,7 @@ export type RealtimeBody = { "op": "media_answer", "d": MediaAnswer }
   | { "op": "layers", "d": Layers }
   | { "op": "quality", "d": Quality }
   | { "op": "presence", "d": UserPresence }
+  | { "op": "resumed", "d": Resumed }
   | { "op": "muted", "d": Muted }
   | { "op": "call_locked", "d": CallLocked }
   | { "op": "waiting_list", "d": WaitingList }
@@ -844,6 +845,17 @@ export type Resume = {
   seq: number;
   /** As `welcome` gave it. */
   epoch: number;
+};
+
+/**
+ * Fields of `resumed`: what a tab may have missed of the ephemeral events while it had no connection. It follows the last
+ * replayed event.
+ */
+export type Resumed = {
+  /** The live calls of the user's chats; a chat that is not named has none. */
+  calls: Array<CallUpdated>;
+  /** Presence of everybody in them. */
+  presence: Array<UserPresence>;
 };
 
 /** Fields of `roster`. */
