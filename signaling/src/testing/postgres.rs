@@ -55,6 +55,23 @@ impl OwnPostgres {
         self.tell("stop")
     }
 
+    /// Kills every process of it with -9.
+    ///
+    /// # Errors
+    /// When `kill` does not work, or the guard cannot be told.
+    pub fn kill(&mut self) -> Result<(), String> {
+        // The postmaster first, so that it starts nothing more.
+        for pid in self.processes()? {
+            let done = Command::new("kill")
+                .arg("-KILL")
+                .arg(&pid)
+                .stderr(Stdio::null())
+                .status();
+            done.map_err(|error| format!("kill: {error}"))?;
+        }
+        self.tell("gone")
+    }
+
     /// Starts it again; it recovers and answers in a moment.
     ///
     /// # Errors
@@ -251,12 +268,13 @@ fn start(synchronous_commit: &str) -> Result<Cluster, String> {
         return Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr)));
     }
     // Not durable, because nothing here must survive; a socket in its own folder, so that no port can clash.
-    // A line "stop" ends the server at once, as a crash does, and "start" starts it again.
+    // A line "stop" ends the server at once, as a crash does, "gone" waits for one that was killed, and "start" starts it
+    // again.
     let script = "postgres=$1 folder=$2 commit=$3; \
                   start() { \"$postgres\" -D \"$folder/data\" -k \"$folder\" -c listen_addresses= -c fsync=off \
                   -c synchronous_commit=$commit -c full_page_writes=off -c max_connections=200 & server=$!; }; \
                   start; while read -r word; do \
-                  case $word in stop) kill -QUIT $server; wait $server;; start) start;; esac; done; \
+                  case $word in stop) kill -QUIT $server; wait $server;; gone) wait $server;; start) start;; esac; done; \
                   kill -INT $server; wait $server; rm -rf \"$folder\"";
     let mut guard = Command::new("sh");
     guard
