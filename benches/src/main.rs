@@ -70,7 +70,7 @@ struct RunArgs {
     /// Further option of the server, as its environment variable: RINGHALL_MEDIA_SHARDS=2; may be repeated
     #[arg(long = "option", value_parser = option)]
     options: Vec<(String, String)>,
-    /// Threads that carry media here [default: half of the processors]
+    /// Threads that carry media here [default: the scenario's, or half of the processors]
     #[arg(long, default_value_t = 0)]
     threads: usize,
     /// Address of the sockets of clients and servers [default: 127.0.0.1; with Janus, which takes no loopback, this machine's]

@@ -29,6 +29,9 @@ pub struct Scenario {
     /// Seed of everything random.
     #[serde(default = "one")]
     pub seed: u64,
+    /// Threads of the generator that carry media; 0: half of the processors.
+    #[serde(default)]
+    pub threads: usize,
     /// Rooms with media.
     #[serde(default)]
     pub rooms: Option<Rooms>,

@@ -60,6 +60,9 @@ pub struct Wanted<'a> {
     pub route: Route,
     /// Relays that the server offers.
     pub ice: &'a [IceServer],
+    /// Comes back with a connection of its own, as a page that was loaded again: under the former certificate a server takes an
+    /// offer for an ICE restart of the former connection, and goes on with its keys.
+    pub again: bool,
 }
 
 /// The mids of a connection's m-lines.
@@ -99,12 +102,16 @@ pub struct Offered {
     video_name: Option<&'static str>,
 }
 
-/// All clients of this process show one certificate: making one takes longer than everything else of a join.
-fn certificate() -> Option<DtlsCert> {
+/// All clients of this process show one certificate: making one takes longer than everything else of a join. Who comes back
+/// gets one of its own.
+fn certificate(again: bool) -> Option<DtlsCert> {
     static CERTIFICATE: OnceLock<Option<DtlsCert>> = OnceLock::new();
-    CERTIFICATE
-        .get_or_init(|| str0m::crypto::from_feature_flags().dtls_provider.generate_certificate())
-        .clone()
+    let make = || str0m::crypto::from_feature_flags().dtls_provider.generate_certificate();
+    if again {
+        make()
+    } else {
+        CERTIFICATE.get_or_init(make).clone()
+    }
 }
 
 pub(super) fn name(codec: Codec) -> &'static str {
@@ -116,7 +123,7 @@ pub(super) fn name(codec: Codec) -> &'static str {
     }
 }
 
-fn build(bind: IpAddr, codec: Codec) -> Result<(Rtc, UdpSocket, SocketAddr), ConnectionError> {
+fn build(bind: IpAddr, codec: Codec, again: bool) -> Result<(Rtc, UdpSocket, SocketAddr), ConnectionError> {
     let socket = socket::open(bind)?;
     let address = socket.local_addr()?;
     let mut config = Rtc::builder()
@@ -129,7 +136,7 @@ fn build(bind: IpAddr, codec: Codec) -> Result<(Rtc, UdpSocket, SocketAddr), Con
         Codec::Vp9 => config.enable_vp9(true),
         Codec::Av1 => config.enable_av1(true),
     };
-    if let Some(certificate) = certificate() {
+    if let Some(certificate) = certificate(again) {
         config = config.set_dtls_cert(certificate);
     }
     let mut rtc = config.build(Instant::now());
@@ -143,7 +150,7 @@ fn build(bind: IpAddr, codec: Codec) -> Result<(Rtc, UdpSocket, SocketAddr), Con
 /// [`ConnectionError`].
 pub fn offer(bind: IpAddr, wanted: Wanted<'_>) -> Result<(Offered, String), ConnectionError> {
     let codec = wanted.video.map_or(wanted.codec, |v| v.codec);
-    let (mut rtc, socket, address) = build(bind, codec)?;
+    let (mut rtc, socket, address) = build(bind, codec, wanted.again)?;
     let mut api = rtc.sdp_api();
     let audio = wanted
         .audio
@@ -229,7 +236,7 @@ pub fn answer(
     codec: Codec,
     through: Option<SocketAddr>,
 ) -> Result<(Connection, String), ConnectionError> {
-    let (mut rtc, socket, address) = build(bind, codec)?;
+    let (mut rtc, socket, address) = build(bind, codec, false)?;
     let offer = SdpOffer::from_sdp_string(&redirected(offer, through)).map_err(|e| wrong(&e))?;
     let answer = rtc.sdp_api().accept_offer(offer)?;
     let connection = Connection {

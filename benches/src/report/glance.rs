@@ -226,6 +226,25 @@ fn chip(target: &TargetReport) -> Markup {
     }
 }
 
+/// Several values of one unit in one cell.
+pub(super) fn values(target: &TargetReport, rows: &[&Metric]) -> Markup {
+    let cells: Vec<Cell> = rows.iter().map(|row| cell(target, row)).collect();
+    let numbers: Vec<String> = cells.iter().filter_map(Cell::value).map(number).collect();
+    let why = cells.iter().find_map(|cell| match cell {
+        Cell::NotMeasured(why) => Some(why),
+        _ => None,
+    });
+    html! {
+        @if let Some(why) = why {
+            td.none title=(why) { "not measured" }
+        } @else if numbers.is_empty() {
+            td.none { "–" }
+        } @else {
+            td { (numbers.join(" / ")) @if let Some(row) = rows.first() { small { (unit(row.unit)) } } }
+        }
+    }
+}
+
 /// A value as a cell.
 pub(super) fn value(cell: &Cell, row: &Metric, wide: bool) -> Markup {
     html! {

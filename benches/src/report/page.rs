@@ -16,9 +16,9 @@ pub fn html(report: &Report) -> String {
             h1 { "Ringhall load report" }
             p.soft { (report.run.started) " · " (duration(report.run.took_seconds)) " · " (report.scenarios.len()) @if report.scenarios.len() == 1 { " scenario" } @else { " scenarios" } }
         }
-        (facts(report))
         (glance::headline(report))
         (glance::overview(report))
+        (facts(report))
         @for scenario in &report.scenarios { (section(scenario)) }
         (reading())
     };
@@ -134,7 +134,7 @@ fn remarks(target: &TargetReport) -> Markup {
                 }
                 @if !good.is_empty() {
                     li { (verdict(Verdict::Good)) span { b { (target.target) ": " }
-                        (good.iter().map(|f| f.text.as_str()).collect::<Vec<_>>().join("; ")) } }
+                        (good.iter().map(|f| f.check.replace('_', " ")).collect::<Vec<_>>().join(", ")) } }
                 }
             }
         }
@@ -158,7 +158,13 @@ fn table(report: &ScenarioReport, ran: &[&TargetReport], rows: &[Metric]) -> Mar
                     @if !rows.is_empty() {
                         tbody {
                             tr.group { th colspan=(ran.len() + 1) { (group.title()) } }
-                            @for row in rows {
+                            @for (base, percentiles) in together(&rows) {
+                                tr {
+                                    td { (base) small { "p50 / p95 / p99" } }
+                                    @for target in ran { (glance::values(target, percentiles)) }
+                                }
+                            }
+                            @for row in rows.iter().filter(|row| !in_three(row)) {
                                 tr {
                                     td { (row.name) }
                                     @for target in ran { (value(&cell(target, row), row, true)) }
@@ -181,6 +187,19 @@ fn table(report: &ScenarioReport, ran: &[&TargetReport], rows: &[Metric]) -> Mar
             }
         }
     }
+}
+
+/// Whether a row is one of three percentiles that stand in one line of the table.
+fn in_three(row: &Metric) -> bool {
+    row.group == Group::ComingIn && row.name.contains(", p")
+}
+
+/// Rows of three percentiles, by what they are percentiles of.
+fn together<'a>(rows: &'a [&'a Metric]) -> Vec<(&'a str, &'a [&'a Metric])> {
+    let three = rows.iter().position(|row| in_three(row)).unwrap_or(rows.len());
+    let base = |row: &'a Metric| row.name.strip_suffix(", p50");
+    let chunks = rows[three..].chunks_exact(3);
+    chunks.filter_map(|three| Some((base(three[0])?, three))).collect()
 }
 
 /// What a target adds to what any server takes.
@@ -268,6 +287,7 @@ mod tests {
             "1.5x",
             "no simulcast in this room",
             "other load 34 %",
+            "p50 / p95 / p99",
             "not measured",
         ] {
             assert!(page.contains(text), "{text}");

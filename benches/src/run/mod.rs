@@ -38,7 +38,7 @@ pub struct Plan {
     pub rounds: usize,
     /// How to run the product.
     pub server: ServerConfig,
-    /// Media threads of the crowd; 0: half of the processors.
+    /// Media threads of the crowd; 0: as the scenario says.
     pub threads: usize,
     /// Address of the sockets of clients and servers; `None`: loopback, unless a target takes none.
     pub bind: Option<IpAddr>,
@@ -126,10 +126,10 @@ async fn measured(
     round: usize,
     progress: Progress,
 ) -> Result<Figures, Halt> {
-    let threads = if plan.threads == 0 {
-        (proc::cores() / 2).max(1)
-    } else {
-        plan.threads
+    let threads = match (plan.threads, scenario.threads) {
+        (0, 0) => (proc::cores() / 2).max(1),
+        (0, wanted) => wanted,
+        (asked, _) => asked,
     };
     let engine = Arc::new(Engine::start(threads)?);
     let board = Arc::new(Board::default());

@@ -240,6 +240,7 @@ impl Connected {
             client: rooms.client,
             route: rooms.route,
             ice: &self.ice,
+            again: !first,
             ..Wanted::default()
         };
         let (offered, sdp) = kinds::offer(self.part.crowd.bind, wanted).await?;

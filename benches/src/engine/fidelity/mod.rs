@@ -3,6 +3,7 @@
 //!
 //! There are no kernel receive stamps here: delay includes the client's own way from its socket to its reader.
 
+mod codecs;
 mod requests;
 mod run;
 
@@ -11,43 +12,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rand::RngExt;
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::Slot;
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{
-    MIME_TYPE_AV1, MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_VP8, MIME_TYPE_VP9,
-};
 use rtc::rtp_transceiver::RTCRtpTransceiverInit;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RTCRtpHeaderExtensionCapability, RtpCodecKind,
-};
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RtpCodecKind};
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, Registry,
-    SettingEngineBuilder, configure_twcc_sender_only, register_default_interceptors,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceGatheringState,
+    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RtpTransceiver};
 
-use crate::scenario::{Codec, Route};
+use crate::scenario::Route;
 
 use super::connection::{ConnectionError, Lines, Wanted, name, redirected, takes};
 
+use codecs::{AUDIO_LEVEL, MID, OPUS, RID, VIDEO, codec_of, encodings, media, opus};
 pub(super) use run::Crowd;
 
-/// Payload types that we offer.
-const OPUS: u8 = 111;
-const VIDEO: u8 = 96;
-/// RFC 6464.
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-/// RFC 9143 and RFC 8852.
-const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 /// How long candidates may take to gather, an allocation at a relay included.
 const GATHER_WITHIN: Duration = Duration::from_secs(15);
 
@@ -106,86 +91,6 @@ impl PeerConnectionEventHandler for Handler {
 
 fn failed(error: &dyn std::fmt::Display) -> ConnectionError {
     ConnectionError::Webrtc(error.to_string())
-}
-
-fn codec_of(codec: Codec) -> RTCRtpCodec {
-    let (mime, fmtp) = match codec {
-        Codec::Vp8 => (MIME_TYPE_VP8, ""),
-        Codec::Vp9 => (MIME_TYPE_VP9, "profile-id=0"),
-        Codec::H264 => (
-            MIME_TYPE_H264,
-            "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
-        ),
-        Codec::Av1 => (MIME_TYPE_AV1, "profile=0"),
-    };
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback {
-        typ: typ.to_owned(),
-        parameter: parameter.to_owned(),
-    };
-    RTCRtpCodec {
-        mime_type: mime.to_owned(),
-        clock_rate: 90_000,
-        channels: 0,
-        sdp_fmtp_line: fmtp.to_owned(),
-        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
-    }
-}
-
-fn opus() -> RTCRtpCodec {
-    RTCRtpCodec {
-        mime_type: MIME_TYPE_OPUS.to_owned(),
-        clock_rate: 48_000,
-        channels: 2,
-        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
-        rtcp_feedback: Vec::new(),
-    }
-}
-
-/// Codecs, header extensions and feedback: what a browser offers, of one codec.
-fn media(codec: Codec) -> Result<(MediaEngine, Registry), webrtc::error::Error> {
-    let mut media = MediaEngine::default();
-    let mut register = |rtp_codec, payload_type, kind| {
-        let parameters = RTCRtpCodecParameters {
-            rtp_codec,
-            payload_type,
-        };
-        media.register_codec(parameters, kind)
-    };
-    register(opus(), OPUS, RtpCodecKind::Audio)?;
-    register(codec_of(codec), VIDEO, RtpCodecKind::Video)?;
-    let repair = RTCRtpCodec {
-        mime_type: "video/rtx".to_owned(),
-        clock_rate: 90_000,
-        sdp_fmtp_line: format!("apt={VIDEO}"),
-        ..RTCRtpCodec::default()
-    };
-    register(repair, VIDEO + 1, RtpCodecKind::Video)?;
-    for uri in [AUDIO_LEVEL, MID] {
-        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
-        media.register_header_extension(extension, RtpCodecKind::Audio, None)?;
-    }
-    let registry = register_default_interceptors(Registry::new(), &mut media)?;
-    let registry = configure_twcc_sender_only(registry, &mut media)?;
-    // Behind everything that acts on RTCP.
-    let registry = registry.with(Slot::from(14_000), requests::KeyFrameRequests::default());
-    Ok((media, registry))
-}
-
-fn encodings(codec: &RTCRtpCodec, rids: &[String]) -> Vec<RTCRtpEncodingParameters> {
-    let one = |rid: &str| RTCRtpEncodingParameters {
-        rtp_coding_parameters: RTCRtpCodingParameters {
-            rid: rid.to_owned(),
-            ssrc: Some(rand::rng().random_range(1..u32::MAX)),
-            ..Default::default()
-        },
-        active: true,
-        codec: codec.clone(),
-        ..Default::default()
-    };
-    match rids {
-        [] => vec![one("")],
-        rids => rids.iter().map(|rid| one(rid)).collect(),
-    }
 }
 
 /// Makes a connection and its offer, with all candidates in it.
