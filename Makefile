@@ -1,6 +1,6 @@
 # The doors of the project. Each target is one script in tools/, so that everything works without make as well.
 
-.PHONY: help run test test-long check bench bench-full
+.PHONY: help run test test-long check bench bench-full bench-micro
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ check: ## formatting, lints, types, licences, direction of dependencies
 
 bench: ## measure and print what docs/benchmarks.md records
 	@tools/bench
+
+bench-micro: ## time and count instructions of single operations, and compare with the run before
+	@tools/bench-micro
 
 bench-full: ## the long set, five rounds, beside the bare forwarder
 	@SET=full ROUNDS=5 tools/bench
