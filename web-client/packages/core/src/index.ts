@@ -2,7 +2,7 @@ export type { CallEnd, CallPhase } from "./call/model.ts";
 export { Moderation } from "./call/moderation.ts";
 export { isSeated } from "./call/roster.ts";
 export { CallSession, type CallSessionEvents } from "./call/session.ts";
-export { type CallView, raisedHands } from "./call/view.ts";
+export { type CallQuality, type CallView, raisedHands } from "./call/view.ts";
 export {
   type ClientEvents,
   type ClientOptions,

@@ -9,6 +9,7 @@ import { Avatar } from "./Avatar.tsx";
 import { CallAudio } from "./CallAudio.tsx";
 import { Controls } from "./Controls.tsx";
 import { DeviceButton } from "./DeviceDialog.tsx";
+import { Quality } from "./Quality.tsx";
 import { SidePanel } from "./SidePanel.tsx";
 import { Stage } from "./Stage.tsx";
 
@@ -41,6 +42,7 @@ export function CallScreen({ session }: { session: CallSession }) {
             view.phase !== "ended" && t(`status.${view.phase}`)
           )}
         </p>
+        {view.phase === "connected" && others.length > 0 && <Quality quality={view.quality} />}
         <span class="call-head-space" />
         <DeviceButton session={session} />
         {connection.value === "waiting" && <p class="call-warning">{t("status.serverLost")}</p>}

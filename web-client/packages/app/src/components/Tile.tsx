@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { PauseReason, RosterEntry } from "@ringhall/core";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { reactions } from "../state/reactions.ts";
@@ -7,6 +8,8 @@ import { Avatar } from "./Avatar.tsx";
 import { Icon } from "./Icon.tsx";
 
 const SHOW_RECONNECTING_MS = 5_000;
+/** Media needs a moment after a camera is switched on. */
+const SHOW_NO_MEDIA_MS = 3_000;
 
 interface Props {
   entry: RosterEntry;
@@ -27,7 +30,7 @@ export function Tile({ entry, source, self, stream, live, paused, muted, speakin
   const ringing = status === "invited" || status === "ringing";
   return (
     <figure
-      class={`tile tile-${source} ${speaking && !screen ? "tile-speaking" : ""} ${self && !screen ? "tile-mirror" : ""} ${ringing ? "tile-ringing" : ""}`}
+      class={`tile tile-${source} ${speaking && !screen ? "tile-speaking" : ""} ${self && !screen ? "tile-mirror" : ""} ${ringing ? "tile-ringing" : ""} ${picture && paused ? "tile-paused" : ""}`}
       data-testid="tile"
       data-user-id={id}
       data-source={source}
@@ -40,8 +43,17 @@ export function Tile({ entry, source, self, stream, live, paused, muted, speakin
           <Avatar id={id} name={name} url={avatar} size="large" />
         </div>
       )}
-      {picture && paused === "bandwidth" && <p class="tile-note">{t("tile.slow")}</p>}
-      {status === "reconnecting" && !self && <Reconnecting />}
+      {picture && paused === "bandwidth" && <Note id="tile-paused">{t("tile.slow")}</Note>}
+      {picture && paused === "noMedia" && status !== "reconnecting" && (
+        <Late ms={SHOW_NO_MEDIA_MS}>
+          <Note id="tile-paused">{t("tile.noMedia", { name })}</Note>
+        </Late>
+      )}
+      {status === "reconnecting" && !self && (
+        <Late ms={SHOW_RECONNECTING_MS}>
+          <Note id="tile-reconnecting">{t("tile.reconnecting")}</Note>
+        </Late>
+      )}
       {ringing && <p class="tile-note">{t("tile.invited")}</p>}
       {!screen && entry.hand !== null && (
         <p class="tile-hand" data-testid="tile-hand">
@@ -63,20 +75,24 @@ export function Tile({ entry, source, self, stream, live, paused, muted, speakin
   );
 }
 
-/** Somebody's connection broke. Most come back within a moment, and nobody needs to hear of those. */
-function Reconnecting() {
+/** Shown only when it lasts: most breaks are over within a moment, and nobody needs to hear of those. */
+function Late({ ms, children }: { ms: number; children: ComponentChildren }) {
   const late = useSignal(false);
   useEffect(() => {
     const timer = setTimeout(() => {
       late.value = true;
-    }, SHOW_RECONNECTING_MS);
+    }, ms);
     return () => clearTimeout(timer);
   }, []);
-  return late.value ? (
-    <p class="tile-note" data-testid="tile-reconnecting">
-      {t("tile.reconnecting")}
+  return late.value ? children : null;
+}
+
+function Note({ id, children }: { id: string; children: ComponentChildren }) {
+  return (
+    <p class="tile-note" data-testid={id}>
+      {children}
     </p>
-  ) : null;
+  );
 }
 
 function Reacted({ userId, name }: { userId: string; name: string }) {

@@ -17,6 +17,8 @@ export interface CallMediaOptions {
   /** What is sent now; asked for whenever a connection is made. */
   tracks: () => ReadonlyMap<MediaSource, MediaStreamTrack>;
   onState: (up: boolean) => void;
+  /** A connection is made, of which nothing is known yet. */
+  onNew: () => void;
   /** The receive slots are others than before. */
   onSlots: (slots: readonly Slot[]) => void;
   /** The server will not have this offer, and asking again does not help. */
@@ -143,6 +145,7 @@ export class CallMedia {
     this.#watch = null;
     this.#link?.close();
     this.#answered = false;
+    this.options.onNew();
     this.#assignment = new Map();
     this.#told = "";
     const { openLink, ice } = this.options;

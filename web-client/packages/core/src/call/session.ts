@@ -20,7 +20,7 @@ import { LocalMedia } from "./local.ts";
 import { CallMedia } from "./media.ts";
 import { type CallEnd, type CallInput, newCall, phaseOf, step } from "./model.ts";
 import { Moderation } from "./moderation.ts";
-import { type CallView, newView, reduceRoom } from "./view.ts";
+import { type CallView, GOOD, newView, reduceRoom } from "./view.ts";
 
 export interface CallSessionEvents {
   change: CallView;
@@ -82,6 +82,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
       send: (command) => options.send(command, { keep: false }),
       tracks: () => this.local.tracks(),
       onState: (up) => this.#step({ type: "media", up }),
+      onNew: () => this.#patch({ quality: GOOD }),
       onSlots: (slots) => this.emit("slots", slots),
       onRefused: (error) => this.emit("refused", error),
     });

@@ -1,7 +1,27 @@
 import type { DeviceProblem } from "../errors.ts";
-import type { Binding, CallType, MediaSource, RealtimeBody, RosterEntry, UserId, Waiter } from "../protocol/index.ts";
+import type {
+  Binding,
+  CallType,
+  MediaSource,
+  QualityReason,
+  RealtimeBody,
+  RosterEntry,
+  UserId,
+  Waiter,
+} from "../protocol/index.ts";
 import { type CallEnd, type CallModel, type CallPhase, phaseOf } from "./model.ts";
 import { remove, replaceRoster, upsert } from "./roster.ts";
+
+/** How good the way from the server to this page is. */
+export interface CallQuality {
+  /** 4 good, 3 fair, 2 poor, 1 bad. */
+  score: number;
+  /** The first reason why it is not better; null when it is good. */
+  reason: QualityReason | null;
+}
+
+/** Of a connection of which nothing else was heard. */
+export const GOOD: CallQuality = { score: 4, reason: null };
 
 /** What a page shows of a call; a new object whenever anything in it changes. */
 export interface CallView {
@@ -15,6 +35,7 @@ export interface CallView {
   /** Loudest first. */
   speakers: readonly UserId[];
   bindings: readonly Binding[];
+  quality: CallQuality;
   mic: boolean;
   camera: boolean;
   screen: boolean;
@@ -53,6 +74,7 @@ export function newView({ callId, chatId, type, outgoing }: Start, model: CallMo
     participants: [],
     speakers: [],
     bindings: [],
+    quality: GOOD,
     mic: false,
     camera: false,
     screen: false,
@@ -73,6 +95,8 @@ export function reduceRoom(view: CallView, event: RealtimeBody, me: UserId, now:
   switch (event.op) {
     case "bindings":
       return { bindings: event.d.slots };
+    case "quality":
+      return { quality: { score: event.d.score, reason: event.d.reason } };
     case "speakers":
       return { speakers: event.d.users };
     case "roster":
