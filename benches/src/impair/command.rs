@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::config::{ConfigError, Impairment};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::{Change, ConfigError, Impairment};
 use super::proxy::{Proxy, ProxyReport};
 
 /// A bad network between clients and a server.
@@ -16,7 +18,8 @@ pub struct Arguments {
     /// The server's media address.
     #[arg(long)]
     pub server: SocketAddr,
-    /// A TOML file with an [link] table (a scenario), or with the contents of one.
+    /// A TOML file with an [link] table (a scenario), or with the contents of one. At SIGHUP it is read again, and its [up]
+    /// and [down] hold from then on.
     pub file: PathBuf,
     /// Ends after this many seconds; else at Ctrl-C. Both print what was done, as JSON.
     #[arg(long)]
@@ -61,6 +64,9 @@ pub enum CommandError {
     /// Both addresses are the same: packets would go in circles.
     #[error("--listen and --server are the same address, {0}")]
     Circle(SocketAddr),
+    /// Signals cannot be waited for.
+    #[error("signals: {0}")]
+    Signal(std::io::Error),
     /// The result cannot be written.
     #[error("the result cannot be written: {0}")]
     Write(#[from] serde_json::Error),
@@ -104,6 +110,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), CommandError> {
         address: listen,
         source,
     })?;
+    let mut again = signal(SignalKind::hangup()).map_err(CommandError::Signal)?;
     eprintln!("{} -> {server}, Ctrl-C ends", proxy.address());
     let end = async {
         match arguments.seconds {
@@ -118,6 +125,14 @@ pub async fn run(arguments: &Arguments) -> Result<(), CommandError> {
     loop {
         tokio::select! {
             () = &mut end => break,
+            Some(()) = again.recv() => match read(&arguments.file) {
+                Ok(Impairment { up, down, .. }) => {
+                    proxy.change(Change { up: Some(up), down: Some(down), ..Change::default() }).await;
+                    eprintln!("changed");
+                }
+                // What holds goes on to hold.
+                Err(error) => eprintln!("not changed: {error}"),
+            },
             _ = second.tick() => {
                 let Some(report) = proxy.report().await else { break };
                 eprintln!("{}", line(&before, &report));

@@ -15,7 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::config::Impairment;
+use super::config::{Change, Impairment};
 use super::link::LinkStats;
 use super::shaper::{FlowId, Output, Shaper};
 
@@ -45,6 +45,7 @@ pub struct ProxyReport {
 
 enum Order {
     RestartSchedule,
+    Change(Box<Change>),
     Report(oneshot::Sender<ProxyReport>),
 }
 
@@ -89,6 +90,11 @@ impl Proxy {
         let _ = self.orders.send(Order::RestartSchedule).await;
     }
 
+    /// Makes the links others from now on.
+    pub async fn change(&self, change: Change) {
+        let _ = self.orders.send(Order::Change(Box::new(change))).await;
+    }
+
     /// What it has done so far; `None` when it has ended.
     pub async fn report(&self) -> Option<ProxyReport> {
         let (answer, wait) = oneshot::channel();
@@ -127,6 +133,7 @@ impl Running {
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::RestartSchedule) => self.shaper.restart_schedule(Instant::now()),
+                    Some(Order::Change(change)) => self.shaper.change(Instant::now(), *change),
                     Some(Order::Report(answer)) => drop(answer.send(self.report())),
                     None => return,
                 },

@@ -76,6 +76,14 @@ impl Shaper {
         (self.began, self.applied) = (now, 0);
     }
 
+    /// Other links from `now` on, also for clients that come later. The schedule of the file goes on.
+    pub fn change(&mut self, now: Instant, change: Change) {
+        self.advance(now);
+        self.apply(now, &change);
+        self.config.up = change.up.unwrap_or(std::mem::take(&mut self.config.up));
+        self.config.down = change.down.unwrap_or(std::mem::take(&mut self.config.down));
+    }
+
     /// A datagram from a client. `None` when there are too many flows: it is dropped.
     pub fn from_client(&mut self, now: Instant, client: SocketAddr, packet: Vec<u8>) -> Option<FlowId> {
         self.advance(now);
@@ -299,6 +307,25 @@ mod tests {
         assert!(due(&mut shaper, at(3_599)).is_empty());
         assert_eq!(due(&mut shaper, at(3_600)), [Output::ToClient(client(2), vec![4])]);
         assert_eq!(shaper.stats().0.blacked_out, 2);
+    }
+
+    #[test]
+    fn links_can_be_changed_from_outside_for_those_that_are_there_and_those_that_come() {
+        let start = Instant::now();
+        let mut shaper = Shaper::new(Impairment::default(), start);
+        shaper.from_client(start, client(1), vec![1]).unwrap();
+        assert_eq!(due(&mut shaper, start).len(), 1);
+        let mut slow = change(0.0);
+        slow.up = Some(LinkConfig {
+            delay_ms: 100,
+            ..Default::default()
+        });
+        shaper.change(start, slow);
+        for port in 1..=2 {
+            shaper.from_client(start, client(port), vec![2]);
+        }
+        assert!(due(&mut shaper, start + Duration::from_millis(99)).is_empty());
+        assert_eq!(due(&mut shaper, start + Duration::from_millis(100)).len(), 2);
     }
 
     #[test]
