@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod demo;
+mod door;
 mod logs;
 mod media;
 mod metrics;
@@ -10,6 +11,7 @@ mod page;
 mod people;
 mod secrets;
 mod serve;
+mod tls;
 mod turn;
 
 use std::process::ExitCode;

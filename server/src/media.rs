@@ -19,14 +19,20 @@ const EVENTS: usize = 256;
 /// The media plane of this process.
 pub(crate) struct Plane {
     handle: Handle,
+    candidates: Vec<SocketAddr>,
     video_codecs: Vec<VideoCodec>,
 }
 
 /// Starts it.
-pub(crate) fn start(config: &Media, tunnel: sfu::MakeTunnel<'_>) -> Result<Arc<Plane>, Failure> {
+pub(crate) fn start(
+    config: &Media,
+    tcp: Option<sfu::TcpListen>,
+    tunnel: sfu::MakeTunnel<'_>,
+) -> Result<Arc<Plane>, Failure> {
     let settings = sfu::MediaConfig {
         listen: vec![config.listen],
         advertise: config.advertise.clone(),
+        tcp,
         shards: config.shards,
         room_members_per_shard: config.room_members_per_shard.into(),
         codecs: codecs(config),
@@ -36,6 +42,7 @@ pub(crate) fn start(config: &Media, tunnel: sfu::MakeTunnel<'_>) -> Result<Arc<P
     let handle = sfu::start_with_tunnels(&settings, tunnel).map_err(|e| format!("media.listen: {e}"))?;
     tracing::info!(addresses = ?handle.addresses(), "media listens");
     Ok(Arc::new(Plane {
+        candidates: handle.candidates(),
         handle,
         video_codecs: config.video_codecs.clone(),
     }))
@@ -48,8 +55,28 @@ impl Plane {
     }
 
     /// Our ICE addresses, as clients know them.
-    pub(crate) fn candidates(&self) -> Vec<SocketAddr> {
-        self.handle.candidates()
+    pub(crate) fn candidates(&self) -> &[SocketAddr] {
+        &self.candidates
+    }
+
+    /// A line into the shards, for one TCP connection.
+    pub(crate) fn line(&self) -> (sfu::Inlet, sfu::Outflow) {
+        self.handle.line()
+    }
+
+    /// The shard that a connectivity check is for.
+    pub(crate) fn shard_of_check(&self, datagram: &[u8]) -> Option<usize> {
+        self.handle.shard_of_check(datagram)
+    }
+
+    /// The shard that has this ICE address.
+    pub(crate) fn shard_at(&self, address: SocketAddr) -> Option<usize> {
+        self.handle.shard_at(address)
+    }
+
+    /// Whether somebody of this name takes part in a call.
+    pub(crate) fn takes_part(&self, user: &str) -> bool {
+        self.handle.takes_part(user)
     }
 
     /// Says goodbye to every peer and ends the threads. Blocks until they have.

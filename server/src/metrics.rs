@@ -89,7 +89,7 @@ fn family(
 fn text(shards: &[ShardSnapshot]) -> String {
     let mut out = String::new();
     type Number = fn(&ShardSnapshot) -> u64;
-    let numbers: [(&str, &str, &str, Number); 18] = [
+    let numbers: [(&str, &str, &str, Number); 20] = [
         ("participants", "gauge", "Participants with a transport.", |s| {
             s.participants as u64
         }),
@@ -187,6 +187,18 @@ fn text(shards: &[ShardSnapshot]) -> String {
             "Messages of several datagrams that the system refused.",
             |s| s.sockets.runs_refused,
         ),
+        (
+            "tcp_datagrams_sent_total",
+            "counter",
+            "Datagrams handed to clients that are reached by TCP.",
+            |s| s.sockets.line_sent,
+        ),
+        (
+            "tcp_datagrams_dropped_total",
+            "counter",
+            "Datagrams dropped because a client reached by TCP did not take them, or was gone.",
+            |s| s.sockets.line_dropped,
+        ),
     ];
     for (name, kind, help, number) in numbers {
         family(&mut out, shards, name, kind, help, |shard| {
@@ -261,7 +273,7 @@ mod tests {
         }
         // Each name is described once, before its first number.
         let names = lines.iter().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!(names, 20);
+        assert_eq!(names, 22);
     }
 
     #[tokio::test]
@@ -270,7 +282,7 @@ mod tests {
             listen: "127.0.0.1:0".parse().unwrap(),
             ..Default::default()
         };
-        let plane = crate::media::start(&media, &|_| None).unwrap();
+        let plane = crate::media::start(&media, None, &|_| None).unwrap();
         let page = Arc::new(Page {
             plane: plane.clone(),
             last: Mutex::default(),

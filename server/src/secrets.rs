@@ -63,16 +63,7 @@ fn kept(path: &Path) -> Result<[u8; 32], SecretError> {
     let fresh: [u8; 32] = rand::random();
     let temporary = path.with_extension(format!("new-{}", std::process::id()));
     if !path.exists() {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(failed)?;
-        file.write_all(hex(&fresh).as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
+        write_private(&temporary, hex(&fresh).as_bytes())?;
         // A link fails when the name exists: whoever was first stays.
         let linked = std::fs::hard_link(&temporary, path);
         std::fs::remove_file(&temporary).map_err(failed)?;
@@ -90,6 +81,22 @@ fn kept(path: &Path) -> Result<[u8; 32], SecretError> {
     }
     file.read_to_string(&mut text).map_err(failed)?;
     unhex(text.trim()).ok_or_else(|| SecretError::Spoilt(path.to_owned()))
+}
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), SecretError> {
+    let failed = |source| SecretError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 /// A secret for a one-time link.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use axum::Router;
 use signaling::app::{App, Parts};
 use signaling::auth::{Attempts, Passwords};
 use signaling::http::{ServerInfo, Setup, router};
@@ -14,15 +14,20 @@ use signaling::store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::cli::{Failure, tokens};
-use crate::config::{Config, in_data_dir};
+use crate::config::{Config, TlsMode, in_data_dir};
+use crate::door::{Door, Gate, Limits, Proxies, Relays, SORTING, Web};
 use crate::secrets::{Secrets, one_time_code};
-use crate::turn::{IceServers, Turn};
-use crate::{demo, media, metrics, page};
+use crate::turn::{IceServers, Streams, Turn};
+use crate::{demo, media, metrics, page, tls};
 
 /// How long requests and sockets may take to end after a signal.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// Connections that have not said what they are for, in all and of one address: each has ten seconds.
+const UNSORTED: usize = 2_048;
+const UNSORTED_PER_ADDRESS: usize = 256;
 /// REALM of the TURN server; clients only repeat it.
 const REALM: &str = "ringhall";
 
@@ -66,17 +71,28 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
             config.http.listen
         )
     })?;
-    let url = public_url(&config, listener.local_addr()?);
+    let listening = listener.local_addr()?;
+    let url = public_url(&config, listening);
+    let tls = tls::start(&config)?;
+    let mut media_listener = None;
+    if let Some(address) = config.media.tcp_address()? {
+        let bound = TcpListener::bind(address).await;
+        media_listener = Some(bound.map_err(|e| format!("media.tcp_listen {address}: {e}"))?);
+    }
+    let media_listening = media_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let tcp = tcp_listen(&config, media_listening, listening);
     let tunnel = |peers: &[SocketAddr]| -> Option<Box<dyn sfu::Tunnel>> {
         let turn = || Turn::new(REALM, &secrets.turn, peers);
         config.turn.enabled.then(|| Box::new(turn()) as Box<dyn sfu::Tunnel>)
     };
-    let media = media::start(&config.media, &tunnel)?;
+    let media = media::start(&config.media, tcp, &tunnel)?;
     if let Some(listen) = config.metrics.address()? {
         let address = metrics::start(listen, media.clone()).await?;
         tracing::info!(%address, "metrics are served");
     }
-    let ice = IceServers::new(&config.turn, &secrets.turn, &media.candidates());
+    let streams = streams(&config, tcp, media.candidates());
+    let plane = media.clone();
+    let ice = IceServers::new(&config.turn, &secrets.turn, media.candidates(), &streams);
     let bus = Arc::new(LocalBus::new());
     let hints = bus.subscribe();
     let service = Arc::new(Service::new(
@@ -93,7 +109,7 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     let app = App::start(Parts {
         service,
         bus: hints,
-        media: media.clone(),
+        media,
         tokens: tokens(&config, &secrets),
         passwords,
         attempts: Attempts::new(attempts),
@@ -108,16 +124,39 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         ice: Arc::new(move |user| ice.of(user)),
     });
 
-    let routes = router(app.clone()).fallback_service(page::router());
-    let mut ending = stop.subscribe();
-    // An answer and the event behind it are two writes: without this the second one waits for the first one's delayed
-    // acknowledgement, 40 ms.
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let http = axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = ending.wait_for(|s| *s).await;
-        });
-    let http = tokio::spawn(http.into_future());
+    let mut routes = router(app.clone()).fallback_service(page::router());
+    if let Some((name, value)) = tls::strict(config.tls.hsts_seconds) {
+        routes = routes.layer(SetResponseHeaderLayer::if_not_present(name, value));
+    }
+    let redirect = tls
+        .is_some()
+        .then(|| tls::redirect(&config.http.public_url, listening.port()));
+    let relays = config.turn.enabled.then(|| Relays::new(REALM, &secrets.turn));
+    let gate = Gate::new(limits(&config));
+    let door = |web: Option<Web>, media: bool, redirect: Option<Router>| Door {
+        web,
+        tls: tls.clone(),
+        redirect,
+        relays: relays.clone(),
+        media: media.then(|| plane.clone()),
+        gate: gate.clone(),
+        patience: SORTING,
+    };
+    let proxies = Proxies(config.http.trusted_proxies.iter().copied().collect());
+    let web = Web { routes, proxies };
+    let mut doors = vec![tokio::spawn(
+        door(Some(web), config.media.tcp, redirect.clone()).serve(listener, stop.subscribe()),
+    )];
+    if let Some(listener) = media_listener {
+        doors.push(tokio::spawn(door(None, true, None).serve(listener, stop.subscribe())));
+    }
+    if let Some(address) = config.tls.redirect_address()? {
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|e| format!("tls.redirect_listen {address}: {e}"))?;
+        doors.push(tokio::spawn(
+            door(None, false, redirect).serve(listener, stop.subscribe()),
+        ));
+    }
     announce(&url, users.as_deref(), code.as_deref());
 
     let name = signalled().await?;
@@ -126,14 +165,16 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     app.end_sessions().await;
     stop.send_replace(true);
     let finish = async {
-        let _ = http.await;
+        for door in doors {
+            let _ = door.await;
+        }
         let _ = sweeping.await;
         let _ = retaining.await;
     };
     if tokio::time::timeout(GOODBYE, finish).await.is_err() {
         tracing::warn!("some requests were cut off");
     }
-    tokio::task::spawn_blocking(move || media.stop()).await?;
+    tokio::task::spawn_blocking(move || plane.stop()).await?;
     store.close().await;
     tracing::info!("bye");
     Ok(())
@@ -144,7 +185,53 @@ fn public_url(config: &Config, listening: SocketAddr) -> String {
     if !config.http.public_url.is_empty() {
         return config.http.public_url.trim_end_matches('/').to_owned();
     }
-    format!("http://{listening}")
+    let scheme = if config.tls.is_on() { "https" } else { "http" };
+    format!("{scheme}://{listening}")
+}
+
+/// The TCP port that leads to the media plane: the one for media alone, where there is one.
+fn tcp_listen(config: &Config, for_media: Option<SocketAddr>, for_all: SocketAddr) -> Option<sfu::TcpListen> {
+    if let Some(address) = for_media {
+        return Some(sfu::TcpListen {
+            ip: address.ip(),
+            port: address.port(),
+        });
+    }
+    config.media.tcp.then(|| sfu::TcpListen {
+        ip: for_all.ip(),
+        port: match config.media.tcp_port {
+            0 => for_all.port(),
+            port => port,
+        },
+    })
+}
+
+/// What clients are told of TURN by TCP and TLS.
+fn streams(config: &Config, tcp: Option<sfu::TcpListen>, candidates: &[SocketAddr]) -> Streams {
+    let Some(tcp) = tcp else {
+        return Streams::default();
+    };
+    let trusted = matches!(config.tls.mode, TlsMode::Files | TlsMode::Acme);
+    let host = config
+        .http
+        .public_host()
+        .or(config.tls.domains.first().map(String::as_str));
+    Streams {
+        plain: tcp.addresses(candidates, !config.media.advertise.is_empty()),
+        tls: host.filter(|_| trusted).map(|host| match host.contains(':') {
+            true => format!("[{host}]:{}", tcp.port),
+            false => format!("{host}:{}", tcp.port),
+        }),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        total: config.http.max_connections,
+        per_address: config.http.max_connections_per_address,
+        unsorted: UNSORTED,
+        unsorted_per_address: UNSORTED_PER_ADDRESS,
+    }
 }
 
 /// Says on standard output what the person at the terminal needs next.

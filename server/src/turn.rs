@@ -18,7 +18,7 @@ use turn_server::{AllocationId, Client, Config, Family, OpenError, Outcome, Quot
 use crate::config::Turn as Options;
 
 /// First port of the synthetic relayed addresses: the dynamic ones (RFC 6335).
-const FIRST_PORT: u16 = 49_152;
+pub(crate) const FIRST_PORT: u16 = 49_152;
 /// How long a credential can be used to allocate, seconds. A tab gets a new one with every welcome; without taking part in
 /// a call an allocation leads nowhere.
 const CREDENTIAL_SECONDS: u64 = 24 * 3600;
@@ -86,7 +86,7 @@ impl Relay for Rooms<'_> {
 }
 
 /// The next synthetic port; after the last one the first.
-fn after(port: u16) -> u16 {
+pub(crate) fn after(port: u16) -> u16 {
     port.checked_add(1).unwrap_or(FIRST_PORT)
 }
 
@@ -166,9 +166,18 @@ fn client(path: Path) -> Option<Client> {
     }
 }
 
-fn unix() -> u64 {
+pub(crate) fn unix() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
+}
+
+/// How clients reach the TURN server by TCP.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Streams {
+    /// Addresses, the best first; one of each family is named.
+    pub(crate) plain: Vec<SocketAddr>,
+    /// `host:port` by TLS, where the certificate is one that browsers trust: they check it, and nobody is asked.
+    pub(crate) tls: Option<String>,
 }
 
 /// What a page is told to use.
@@ -180,8 +189,8 @@ pub(crate) struct IceServers {
 }
 
 impl IceServers {
-    /// `candidates`: our ICE addresses as clients know them, the best first.
-    pub(crate) fn new(options: &Options, secret: &[u8], candidates: &[SocketAddr]) -> Self {
+    /// `candidates`: our ICE addresses as clients know them, the best first; `streams`: how to reach us by TCP.
+    pub(crate) fn new(options: &Options, secret: &[u8], candidates: &[SocketAddr], streams: &Streams) -> Self {
         let mut named: Vec<IpAddr> = Vec::new();
         let mut own = Vec::new();
         for address in candidates {
@@ -189,6 +198,16 @@ impl IceServers {
                 named.push(address.ip());
                 own.push(format!("turn:{address}?transport=udp"));
             }
+        }
+        if options.enabled {
+            let mut families: Vec<Family> = Vec::new();
+            for address in &streams.plain {
+                if !families.contains(&Family::of(address.ip())) {
+                    families.push(Family::of(address.ip()));
+                    own.push(format!("turn:{address}?transport=tcp"));
+                }
+            }
+            own.extend(streams.tls.as_ref().map(|host| format!("turns:{host}?transport=tcp")));
         }
         Self {
             own,
@@ -248,7 +267,7 @@ mod tests {
     #[test]
     fn a_page_is_told_our_addresses_with_a_credential_of_its_own() {
         let candidates = addresses(&["192.0.2.1:7882", "[2001:db8::1]:7882", "10.0.0.1:7882"]);
-        let servers = IceServers::new(&Options::default(), b"north", &candidates);
+        let servers = IceServers::new(&Options::default(), b"north", &candidates, &Streams::default());
         let told = servers.of(&UserId("ivan".into()));
         let urls = [
             "turn:192.0.2.1:7882?transport=udp",
@@ -272,7 +291,13 @@ mod tests {
             ..Options::default()
         };
         let candidates = addresses(&["192.0.2.1:7882"]);
-        let told = IceServers::new(&options, b"north", &candidates).of(&UserId("ivan".into()));
+        let streams = Streams {
+            plain: addresses(&["192.0.2.1:443", "192.0.2.2:443", "[2001:db8::1]:443"]),
+            tls: Some("calls.example:443".into()),
+        };
+        let all =
+            |options: &Options| IceServers::new(options, b"north", &candidates, &streams).of(&UserId("ivan".into()));
+        let told = all(&options);
         assert_eq!(told.len(), 1);
         assert_eq!(
             (told[0].username.as_deref(), told[0].credential.as_deref()),
@@ -280,7 +305,13 @@ mod tests {
         );
         options.enabled = true;
         options.external_secret = "south".into();
-        let told = IceServers::new(&options, b"north", &candidates).of(&UserId("ivan".into()));
+        let told = all(&options);
+        let by_stream = [
+            "turn:192.0.2.1:443?transport=tcp",
+            "turn:[2001:db8::1]:443?transport=tcp",
+            "turns:calls.example:443?transport=tcp",
+        ];
+        assert_eq!(told[0].urls[1..], by_stream, "one of each family, and the name for TLS");
         assert_eq!(told.len(), 2);
         assert_ne!(told[0].credential, told[1].credential, "each by its own secret");
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sfu_core::shard::OfferError;
-use sfu_core::types::RoomId;
+use sfu_core::types::{ParticipantId, RoomId};
 
 use crate::messages::{Command, MediaError, Offer, ShardSnapshot, Told};
 use crate::worker::Worker;
@@ -20,7 +20,7 @@ impl Worker {
                     OfferError::RoomFull(_) => MediaError::Limit(error.to_string()),
                 });
                 if answer.is_ok() {
-                    self.present.insert(place.id, (place.room, seat.participant.clone()));
+                    self.enter(place.id, place.room, seat.participant.clone());
                 }
                 if let Err(Err(_)) = reply.send(answer) {
                     // A full queue means that nobody asks for events; then nobody is served either.
@@ -40,7 +40,9 @@ impl Worker {
             }
             Command::Leave(id) => {
                 self.shard.leave(now, id);
-                self.present.remove(&id);
+                if let Some((_, name)) = self.present.remove(&id) {
+                    self.roster.leave(&name);
+                }
             }
             Command::CloseRoom(room) => self.close_room(now, room),
             Command::Span(room, shards) => {
@@ -71,7 +73,20 @@ impl Worker {
 
     pub(crate) fn close_room(&mut self, now: Instant, room: RoomId) {
         self.shard.close_room(now, room);
-        self.present.retain(|_, (of, _)| *of != room);
+        let Self { present, roster, .. } = self;
+        present.retain(|_, (of, name)| {
+            if *of == room {
+                roster.leave(name);
+            }
+            *of != room
+        });
+    }
+
+    fn enter(&mut self, id: ParticipantId, room: RoomId, name: String) {
+        self.roster.enter(&name);
+        if let Some((_, before)) = self.present.insert(id, (room, name)) {
+            self.roster.leave(&before);
+        }
     }
 
     pub(crate) fn hand_over_events(&mut self) {

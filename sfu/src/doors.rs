@@ -10,9 +10,11 @@ use sfu_core::shard;
 use sfu_core::types::RoomId;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::lines::Exchange;
 use crate::messages::{Command, Intent, MediaError, Offer, OfferRequest, Seat, SlotPolicy, Told};
 use crate::registry::{Place, Registry};
 use crate::relay;
+use crate::roster::Roster;
 use crate::sys::Waker;
 
 /// Commands that may wait for one shard. A shard takes them between two packet batches, so a full queue means that it is
@@ -45,6 +47,10 @@ pub(crate) struct Shared {
     pub(crate) events: Mutex<Option<mpsc::Receiver<Told>>>,
     /// Held while a command is numbered and queued, so that all shards get their commands in one order; never on a packet's way.
     pub(crate) registry: Mutex<Registry>,
+    /// Makes lines for TCP connections.
+    pub(crate) exchange: Exchange,
+    /// Who takes part in calls.
+    pub(crate) roster: Roster,
     /// Pairs of shards that have queues to each other, the smaller number first.
     pub(crate) linked: Mutex<HashSet<(u8, u8)>>,
 }

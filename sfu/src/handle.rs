@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use sfu_core::shard::MAX_SHARDS;
-use sfu_core::transport::IceCredentials;
+use sfu_core::transport::ufrag::Ufrag;
+use sfu_core::transport::{IceCredentials, stun_local_ufrag};
 use sfu_core::types::Source;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{MediaConfig, StartError};
 use crate::doors::{COMMANDS, EVENTS, ShardDoor, Shared};
 use crate::events::Events;
+use crate::lines::{self, Exchange, Inlet, LineDoor, Outflow};
 use crate::messages::{Command, Intent, MediaError, OfferRequest, Seat, ShardSnapshot};
 use crate::registry::Registry;
+use crate::roster::Roster;
 use crate::tunnel::MakeTunnel;
 use crate::worker;
 
@@ -44,9 +47,22 @@ pub fn start_with_tunnels(config: &MediaConfig, tunnel: MakeTunnel<'_>) -> Resul
     let (events, receiver) = mpsc::channel(EVENTS);
     let mut shards = Vec::new();
     let mut threads = Vec::new();
+    let mut line_doors = Vec::new();
+    let roster = Roster::default();
     for number in 0..config.shards {
         let (commands, queue) = mpsc::channel(COMMANDS);
-        let started = worker::start(config, number, queue, events.clone(), tunnel)?;
+        let (inbound, from_lines) = mpsc::channel(lines::WAITING_IN);
+        let outside = worker::Outside {
+            commands: queue,
+            events: events.clone(),
+            lines: from_lines,
+            roster: roster.clone(),
+        };
+        let started = worker::start(config, number, outside, tunnel)?;
+        line_doors.push(LineDoor {
+            inbound,
+            waker: started.waker.clone(),
+        });
         shards.push(ShardDoor {
             commands,
             waker: started.waker,
@@ -60,6 +76,8 @@ pub fn start_with_tunnels(config: &MediaConfig, tunnel: MakeTunnel<'_>) -> Resul
         threads: Mutex::new(threads),
         events: Mutex::new(Some(receiver)),
         registry: Mutex::new(Registry::new(config.shards, config.room_members_per_shard)),
+        exchange: Exchange::new(line_doors),
+        roster,
         linked: Mutex::default(),
     };
     Ok(Handle {
@@ -160,6 +178,29 @@ impl Handle {
     pub fn candidates(&self) -> Vec<SocketAddr> {
         let doors = self.shared.shards.iter();
         doors.flat_map(|door| door.candidates.iter().copied()).collect()
+    }
+
+    /// Makes a line for a TCP connection.
+    pub fn line(&self) -> (Inlet, Outflow) {
+        self.shared.exchange.line()
+    }
+
+    /// The shard that a connectivity check is for, by the user fragment that it names. Nothing is proven by it.
+    pub fn shard_of_check(&self, datagram: &[u8]) -> Option<usize> {
+        let place = stun_local_ufrag(datagram).and_then(Ufrag::decode)?;
+        let shard = usize::from(place.shard);
+        (shard < self.shared.shards.len()).then_some(shard)
+    }
+
+    /// The shard that has this address among its ICE candidates.
+    pub fn shard_at(&self, address: SocketAddr) -> Option<usize> {
+        let mut doors = self.shared.shards.iter();
+        doors.position(|door| door.candidates.contains(&address))
+    }
+
+    /// Whether somebody of this name takes part in a call now.
+    pub fn takes_part(&self, name: &str) -> bool {
+        self.shared.roster.has(name)
     }
 
     /// Whether every shard's thread runs.

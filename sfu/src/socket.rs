@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{MediaConfig, StartError};
+use crate::lines::{FIRST_LINE, Lines};
 use crate::runs::{Batch, Open};
 use crate::sys::{self, Inbox, MAX_RUN, RECEIVE_BATCH, Run};
 use crate::tunnel::{Outlet, Present, Tunnel};
@@ -43,12 +44,17 @@ pub struct SocketCounters {
     pub messages: u64,
     /// Messages of several datagrams that the kernel refused; they were sent one by one.
     pub runs_refused: u64,
+    /// Datagrams handed to TCP connections.
+    pub line_sent: u64,
+    /// Datagrams dropped because a TCP connection did not take them as fast, or was gone.
+    pub line_dropped: u64,
 }
 
 /// All sockets of a shard.
 pub(crate) struct Sockets {
     bound: Vec<Bound>,
     outlet: Option<Outlet>,
+    pub(crate) lines: Lines,
     pub(crate) counters: SocketCounters,
 }
 
@@ -66,6 +72,7 @@ impl Sockets {
         Ok(Self {
             bound,
             outlet: None,
+            lines: Lines::default(),
             counters: SocketCounters::default(),
         })
     }
@@ -202,13 +209,20 @@ impl Sockets {
         for (path, datagrams) in arena.destinations() {
             let (local, remote) = match path {
                 Path::Udp { local, remote } => (local, remote),
+                Path::Turn { allocation, local, .. } if allocation >= FIRST_LINE => {
+                    self.lines.send(path, Some(local), datagrams);
+                    continue;
+                }
                 Path::Turn { allocation, local, .. } => {
                     if let Some(outlet) = &mut outlet {
                         outlet.wrap(Instant::now(), allocation, local, datagrams);
                     }
                     continue;
                 }
-                Path::Tcp { .. } => continue,
+                Path::Tcp { .. } => {
+                    self.lines.send(path, None, datagrams);
+                    continue;
+                }
             };
             let Some(socket) = self.bound.iter().position(|bound| serves(bound.address, local)) else {
                 continue;
@@ -228,6 +242,7 @@ impl Sockets {
             }
         }
         self.send(&mut batch);
+        (self.counters.line_sent, self.counters.line_dropped) = (self.lines.sent, self.lines.dropped);
         arena.clear();
     }
 
@@ -293,114 +308,5 @@ fn serves(bound: SocketAddr, local: SocketAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_specific_address_is_its_own_candidate_and_an_advertised_one_takes_its_place() {
-        let config = MediaConfig {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            ..Default::default()
-        };
-        let sockets = Sockets::open(&config, 0).unwrap();
-        assert_eq!(sockets.candidates(&[]), sockets.addresses());
-        let outside: IpAddr = "203.0.113.7".parse().unwrap();
-        assert_eq!(
-            sockets.candidates(&[outside]),
-            [SocketAddr::new(outside, sockets.addresses()[0].port())]
-        );
-    }
-
-    #[test]
-    fn a_taken_port_is_named_in_the_error() {
-        let first = Sockets::open(
-            &MediaConfig {
-                listen: vec!["127.0.0.1:0".parse().unwrap()],
-                ..Default::default()
-            },
-            0,
-        );
-        let taken = first.unwrap();
-        let listen = taken.addresses();
-        let port = listen[0].port().to_string();
-        let error = Sockets::open(
-            &MediaConfig {
-                listen,
-                ..Default::default()
-            },
-            0,
-        )
-        .err()
-        .unwrap();
-        assert!(error.to_string().contains(&port), "{error}");
-    }
-
-    /// Sends datagrams of these sizes to one address.
-    fn flush(sockets: &mut Sockets, to: &std::net::UdpSocket, sizes: &[usize]) {
-        let path = sockets.path(0, to.local_addr().unwrap(), None).unwrap();
-        let (mut arena, mut route) = (Arena::default(), sfu_core::forward::Route::default());
-        for size in sizes {
-            arena.reserve(*size).unwrap().fill(7);
-            arena.commit(&mut route, path, *size);
-        }
-        sockets.flush(&mut arena);
-        assert!(arena.is_empty());
-    }
-
-    /// The same; returns the sizes that came, in their order.
-    fn flushed(sockets: &mut Sockets, sizes: &[usize]) -> Vec<usize> {
-        let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        flush(sockets, &client, sizes);
-        let mut out = [0; 2_048];
-        sizes.iter().map(|_| client.recv(&mut out).unwrap()).collect()
-    }
-
-    fn local() -> Sockets {
-        let listen = vec!["127.0.0.1:0".parse().unwrap()];
-        let config = MediaConfig {
-            listen,
-            ..Default::default()
-        };
-        Sockets::open(&config, 0).unwrap()
-    }
-
-    #[test]
-    fn datagrams_of_one_size_go_as_one_message_and_a_shorter_one_ends_the_run() {
-        let mut sockets = local();
-        let sizes = [100, 100, 100, 60, 100, 100, 200, 200, 50, 50];
-        assert_eq!(flushed(&mut sockets, &sizes), sizes);
-        // 100 100 100 60 | 100 100 | 200 200 50 | 50
-        assert_eq!((sockets.counters.sent, sockets.counters.messages), (10, 4));
-        // More than a socket buffer holds, so nobody reads them.
-        flush(
-            &mut sockets,
-            &std::net::UdpSocket::bind("127.0.0.1:0").unwrap(),
-            &[1_200; 700],
-        );
-        // 54 of them are all that one IP packet holds; one system call takes 512 datagrams.
-        assert_eq!(sockets.counters.sent, 710);
-        assert_eq!(sockets.counters.messages, 4 + 10 + 4);
-        assert_eq!((sockets.counters.send_failed, sockets.counters.runs_refused), (0, 0));
-    }
-
-    #[test]
-    fn where_the_kernel_refuses_runs_every_datagram_goes_alone() {
-        let mut sockets = local();
-        sys::refuse_runs(&sockets.bound[0].socket);
-        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
-        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
-        let counters = sockets.counters;
-        assert_eq!((counters.sent, counters.messages, counters.runs_refused), (10, 10, 1));
-    }
-
-    #[test]
-    fn a_path_that_takes_no_runs_does_not_end_them_for_the_others() {
-        let mut sockets = local();
-        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
-        sys::refuse_runs(&sockets.bound[0].socket);
-        assert_eq!(flushed(&mut sockets, &[100; 5]), [100; 5]);
-        assert_eq!(sockets.counters.runs_refused, 1);
-        assert_eq!(sockets.bound[0].segments, Some(true));
-    }
-}
+#[path = "socket_tests.rs"]
+mod tests;

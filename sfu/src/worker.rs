@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use sfu_core::forward::PacketBuffer;
 use sfu_core::shard::{Shard, ShardConfig};
 use sfu_core::transport::Identity;
 use sfu_core::types::{ParticipantId, Random, RoomId};
@@ -13,14 +14,18 @@ use tokio::sync::mpsc;
 
 use crate::config::{MediaConfig, StartError};
 use crate::delays::Delays;
+use crate::lines::{self, Inbound};
 use crate::messages::{Command, Told};
 use crate::relay::{Links, Taken};
+use crate::roster::Roster;
 use crate::socket::Sockets;
 use crate::sys::{self, Inbox, Waker};
 use crate::tunnel::MakeTunnel;
 
 /// Commands taken between two packet batches, so that a crowd of joins does not hold the packets up.
 const COMMANDS_PER_TURN: usize = 8;
+/// Pieces of lines taken between two packet batches, for the same reason.
+const PIECES_PER_TURN: usize = 64;
 /// Bytes in the arena after which it is flushed within a batch: they are still in the second-level cache then.
 const FLUSH_BYTES: usize = 512 << 10;
 /// While packets keep coming they are gathered for this long: what then goes to one viewer goes as one message, and the
@@ -57,13 +62,26 @@ pub(crate) struct Worker {
     pub(crate) delays: Delays,
     /// Commands were left in the queue.
     pub(crate) commands_left: bool,
+    pub(crate) from_lines: mpsc::Receiver<Inbound>,
+    /// Pieces were left in the queue of the lines.
+    pieces_left: bool,
+    /// Where datagrams of lines are unpacked.
+    unpacked: PacketBuffer,
+    pub(crate) roster: Roster,
+}
+
+/// The shard's ends of what connects it with asynchronous code.
+pub(crate) struct Outside {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) events: mpsc::Sender<Told>,
+    pub(crate) lines: mpsc::Receiver<Inbound>,
+    pub(crate) roster: Roster,
 }
 
 pub(crate) fn start(
     config: &MediaConfig,
     number: u8,
-    commands: mpsc::Receiver<Command>,
-    events: mpsc::Sender<Told>,
+    outside: Outside,
     tunnel: MakeTunnel<'_>,
 ) -> Result<Started, StartError> {
     let mut sockets = Sockets::open(config, number)?;
@@ -77,6 +95,7 @@ pub(crate) fn start(
         node: config.node,
         shard: number,
         candidates: candidates.clone(),
+        tcp_candidates: tcp_candidates(config, &candidates),
         codecs: config.codecs.clone(),
         speakers: config.speakers,
     };
@@ -86,11 +105,15 @@ pub(crate) fn start(
         sockets,
         present: HashMap::new(),
         links: Links::default(),
-        commands,
-        events,
+        commands: outside.commands,
+        events: outside.events,
         waker: waker.clone(),
         delays: Delays::default(),
         commands_left: false,
+        from_lines: outside.lines,
+        pieces_left: false,
+        unpacked: PacketBuffer::default(),
+        roster: outside.roster,
     };
     let thread = std::thread::Builder::new()
         .name(format!("media-{number}"))
@@ -101,6 +124,13 @@ pub(crate) fn start(
         candidates,
         thread,
     })
+}
+
+/// The addresses among `candidates` at which TCP is taken too.
+fn tcp_candidates(config: &MediaConfig, candidates: &[SocketAddr]) -> Vec<SocketAddr> {
+    let translated = !config.advertise.is_empty();
+    let tcp = config.tcp.as_ref();
+    tcp.map_or_else(Vec::new, |tcp| tcp.addresses(candidates, translated))
 }
 
 impl Worker {
@@ -129,7 +159,9 @@ impl Worker {
             {
                 tunnel.handle_timeout(now);
             }
+            let woken = self.waker.take(woken);
             busy |= self.take_commands(woken);
+            busy |= self.take_pieces(woken, now);
             let since = self.take_relays(now);
             self.post_relays(now);
             self.hand_over_events();
@@ -217,6 +249,10 @@ impl Worker {
 
     fn flush(&mut self, since: Instant) {
         flush(&mut self.shard, &mut self.sockets, &mut self.delays, since);
+        let Self { shard, sockets, .. } = self;
+        sockets
+            .lines
+            .each_backlog(|path, backlog| shard.backlog(since, path, backlog));
     }
 
     /// Runs a piece of shard work; a panic in it ends the room that it was for.
@@ -239,7 +275,7 @@ impl Worker {
 
     /// Whether more commands are waiting.
     fn take_commands(&mut self, woken: bool) -> bool {
-        if !self.waker.take(woken) && !self.commands_left {
+        if !woken && !self.commands_left {
             return false;
         }
         self.commands_left = true;
@@ -251,6 +287,40 @@ impl Worker {
             self.guarded(|worker| worker.command(command));
         }
         self.commands_left
+    }
+
+    /// Takes what came by lines; whether more is waiting.
+    fn take_pieces(&mut self, woken: bool, now: Instant) -> bool {
+        if !woken && !self.pieces_left {
+            return false;
+        }
+        self.pieces_left = true;
+        for _ in 0..PIECES_PER_TURN {
+            let Ok(piece) = self.from_lines.try_recv() else {
+                self.pieces_left = false;
+                break;
+            };
+            match piece {
+                Inbound::Open(number, end) => self.sockets.lines.open(number, end),
+                Inbound::Closed(number) => self.sockets.lines.close(number),
+                Inbound::Datagrams(path, bytes) => {
+                    for datagram in lines::datagrams(&bytes) {
+                        self.sockets.counters.received += 1;
+                        if !self.unpacked.fill(datagram) {
+                            continue;
+                        }
+                        let Self { shard, unpacked, .. } = self;
+                        if contained(shard, |shard| shard.handle_datagram(now, path, unpacked)).is_none() {
+                            self.after_failure();
+                        }
+                    }
+                    if self.shard.outgoing().len() >= FLUSH_BYTES {
+                        self.flush(now);
+                    }
+                }
+            }
+        }
+        self.pieces_left
     }
 
     /// Everybody is told that it is over.

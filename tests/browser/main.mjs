@@ -17,6 +17,7 @@ const TOPICS = [
   'restart',
   'locked-sound',
   'relayed',
+  'by-tcp',
   'appearance',
 ];
 

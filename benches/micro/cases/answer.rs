@@ -39,6 +39,7 @@ impl Work for Answer {
                 ice: &ice,
                 fingerprint: identity.fingerprint(),
                 candidates: &[server()],
+                tcp_candidates: &[],
                 slots: &slots,
                 cname: "benchmark",
                 codecs: &codecs,

@@ -59,6 +59,7 @@ impl Pair {
             ice: &local,
             fingerprint: identity.fingerprint(),
             candidates: &[server()],
+            tcp_candidates: &[],
             slots: &BTreeMap::new(),
             cname: "benchmark",
             codecs: &CodecPolicy::default(),

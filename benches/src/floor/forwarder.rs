@@ -238,6 +238,7 @@ impl Forwarder {
                 ice: &local,
                 fingerprint: self.identity.fingerprint(),
                 candidates: &[self.address],
+                tcp_candidates: &[],
                 slots: &ssrcs,
                 cname: "floor",
                 codecs: &CodecPolicy {

@@ -2,6 +2,7 @@
 
 mod options;
 mod schema;
+mod tls;
 
 use std::path::{Path, PathBuf};
 

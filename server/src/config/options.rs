@@ -10,6 +10,7 @@ use signaling::store::RetentionConfig;
 use signaling::ws::SocketConfig;
 
 use super::ConfigError;
+pub(crate) use super::tls::{Tls, TlsMode};
 
 /// Shortest secret that a host may share, bytes: the output size of HS256 (RFC 7518 section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) data: Data,
     /// The page, REST and WebSocket.
     pub(crate) http: Http,
+    /// Certificates.
+    pub(crate) tls: Tls,
     /// Where records are kept.
     pub(crate) database: Database,
     /// Audio and video.
@@ -58,6 +61,12 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     /// URL by which people reach it; empty: made from `listen`.
     pub(crate) public_url: String,
+    /// Reverse proxies whose X-Forwarded-For is believed.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// Connections in all.
+    pub(crate) max_connections: usize,
+    /// Connections from one address.
+    pub(crate) max_connections_per_address: usize,
 }
 
 /// Where records are kept.
@@ -86,6 +95,19 @@ pub(crate) struct Media {
     pub(crate) audio_redundancy: bool,
     /// How many microphones of a call are forwarded: the loudest.
     pub(crate) speakers: u8,
+    /// Whether media may come by TCP, on the port of the page.
+    pub(crate) tcp: bool,
+    /// That port, as browsers know it; 0: the one of `http.listen`.
+    pub(crate) tcp_port: u16,
+    /// A further address and port for media by TCP alone; empty: none.
+    pub(crate) tcp_listen: String,
+}
+
+impl Media {
+    /// The further address, if there is one.
+    pub(crate) fn tcp_address(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        address("media.tcp_listen", &self.tcp_listen, "0.0.0.0:7881")
+    }
 }
 
 /// Numbers for the operator.
@@ -99,17 +121,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Where to listen, if anywhere.
     pub(crate) fn address(&self) -> Result<Option<SocketAddr>, ConfigError> {
-        if self.listen.is_empty() {
-            return Ok(None);
-        }
-        let wrong = |_| {
-            let text = format!(
-                "metrics.listen {:?} is not an address with a port, like 127.0.0.1:9464",
-                self.listen
-            );
-            ConfigError::Value(text)
-        };
-        self.listen.parse().map(Some).map_err(wrong)
+        address("metrics.listen", &self.listen, "127.0.0.1:9464")
     }
 }
 
@@ -163,6 +175,19 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// An optional address of a listener.
+pub(super) fn address(option: &str, text: &str, example: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |_| {
+        ConfigError::Value(format!(
+            "{option} {text:?} is not an address with a port, like {example}"
+        ))
+    };
+    text.parse().map(Some).map_err(wrong)
+}
+
 impl Default for Data {
     fn default() -> Self {
         Self { dir: "./data".into() }
@@ -174,6 +199,9 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             public_url: String::new(),
+            trusted_proxies: Vec::new(),
+            max_connections: 20_000,
+            max_connections_per_address: 2_000,
         }
     }
 }
@@ -188,6 +216,9 @@ impl Default for Media {
             video_codecs: vec![VideoCodec::Vp8],
             audio_redundancy: true,
             speakers: 5,
+            tcp: true,
+            tcp_port: 0,
+            tcp_listen: String::new(),
         }
     }
 }
@@ -274,6 +305,8 @@ impl Config {
             return no("media.shards must be above 0, and each of them needs a port from media.listen on, up to 65535");
         }
         self.metrics.address()?;
+        self.media.tcp_address()?;
+        self.tls.check(&self.http)?;
         if let Err(e) = self.log.level.parse::<tracing_subscriber::filter::Targets>() {
             return no(&format!("log.level {:?}: {e}", self.log.level));
         }

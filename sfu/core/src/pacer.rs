@@ -63,6 +63,8 @@ pub struct Pacer<T> {
     last: u16,
     /// When the next padding of a probe may leave.
     padding_at: Option<Instant>,
+    /// Nothing but sound may leave: the connection has not taken what it was given.
+    stopped: bool,
 }
 
 impl<T> Pacer<T> {
@@ -77,6 +79,7 @@ impl<T> Pacer<T> {
             video: VecDeque::new(),
             last: u16::MAX,
             padding_at: None,
+            stopped: false,
         };
         pacer.set_estimate(estimate, now);
         pacer.account = f64::MAX;
@@ -88,6 +91,11 @@ impl<T> Pacer<T> {
     pub fn set_estimate(&mut self, estimate: Bitrate, now: Instant) {
         self.advance(now);
         self.rate = estimate.scaled(PACE).max(Bitrate::kbps(50));
+    }
+
+    /// Holds everything but sound, or lets it go on.
+    pub fn stop(&mut self, stopped: bool) {
+        self.stopped = stopped;
     }
 
     fn advance(&mut self, now: Instant) {
@@ -104,7 +112,7 @@ impl<T> Pacer<T> {
     /// A packet of so many bytes wants to leave. `item` is kept when it has to wait.
     pub fn offer(&mut self, now: Instant, class: Class, stream: u16, bytes: usize, item: T) -> Pass {
         self.advance(now);
-        let free = self.account > 0.0 && self.retransmissions.is_empty();
+        let free = self.account > 0.0 && self.retransmissions.is_empty() && !self.stopped;
         if class == Class::Audio {
             if self.sound < bytes as f64 {
                 return Pass::Dropped;
@@ -138,7 +146,7 @@ impl<T> Pacer<T> {
     /// The next packet that may leave now.
     pub fn poll(&mut self, now: Instant) -> Option<(Class, T)> {
         self.advance(now);
-        if self.account <= 0.0 {
+        if self.account <= 0.0 || self.stopped {
             return None;
         }
         let (class, (item, bytes)) = match self.retransmissions.pop_front() {
@@ -158,7 +166,7 @@ impl<T> Pacer<T> {
     /// Bytes of padding to send now for a probe; at most 255, which is what one packet can say.
     pub fn padding(&mut self, now: Instant, probe: Option<&Probe>) -> Option<usize> {
         const MOST: usize = 255;
-        let Some(probe) = probe else {
+        let Some(probe) = probe.filter(|_| !self.stopped) else {
             self.padding_at = None;
             return None;
         };
@@ -176,6 +184,9 @@ impl<T> Pacer<T> {
 
     /// When [`Self::poll`] or [`Self::padding`] has something again.
     pub fn next_deadline(&self, probing: bool) -> Option<Instant> {
+        if self.stopped {
+            return None; // whoever lets it go on asks again
+        }
         let waits = !self.retransmissions.is_empty() || !self.video.is_empty();
         let media = waits.then(|| {
             let missing = (1.0 - self.account).max(0.0) as u64;
@@ -225,6 +236,19 @@ mod tests {
         assert_eq!(pacer.poll(at), None);
         assert_eq!(pacer.poll(at + 10 * MS), Some((Class::Video, 3)));
         assert_eq!((pacer.waiting(), pacer.next_deadline(false)), (0, None));
+    }
+
+    #[test]
+    fn while_the_connection_takes_nothing_only_sound_leaves() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
+        pacer.stop(true);
+        assert_eq!(pacer.offer(start, Class::Video, 0, 1_200, 1), Pass::Later);
+        assert_eq!(pacer.offer(start, Class::Retransmission, 0, 1_200, 2), Pass::Later);
+        assert_eq!(pacer.offer(start, Class::Audio, 0, 100, 3), Pass::Now);
+        assert_eq!((pacer.poll(start + 100 * MS), pacer.next_deadline(true)), (None, None));
+        pacer.stop(false);
+        assert_eq!(pacer.poll(start + 100 * MS), Some((Class::Retransmission, 2)));
     }
 
     #[test]

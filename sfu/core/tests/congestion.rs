@@ -7,7 +7,7 @@ use std::time::Duration;
 use link_model::{Link, LinkConfig, Loss, Schedule};
 use sfu_core::room::SlotPolicy;
 use sfu_core::shard::PauseReason;
-use support::World;
+use support::{Stream, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -104,4 +104,39 @@ fn random_loss_on_a_wide_link_pauses_nobody() {
         numbers.dedup();
         assert!(numbers.len() > 900, "{} of 1,000", numbers.len());
     }
+}
+
+/// The longest queue, in ms at the new rate, when a TCP connection falls from 2 Mbit/s to 300 kbit/s.
+#[allow(clippy::unwrap_used, reason = "a test's")]
+fn fallen(told: bool) -> u64 {
+    let mut world = World::new();
+    for id in 1..=3 {
+        world.join(id, true, 0, SlotPolicy::Fill);
+    }
+    let viewer = world.join(9, false, 3, SlotPolicy::Fill);
+    world.connect();
+    world.streams.insert(viewer, Stream::new(2_000_000, told, world.now));
+    world.run(15 * SECOND);
+    assert_eq!(starved(&world), 0);
+    let stream = world.streams.get_mut(&viewer).unwrap();
+    (stream.rate, stream.longest) = (300_000, 0);
+    let before: Vec<usize> = (1..=3).map(|p| world.received_from(viewer, p, true).len()).collect();
+    world.run(15 * SECOND);
+    assert!(starved(&world) >= 2, "{:?}", world.bindings(9));
+    for publisher in 1..=3 {
+        let heard = world.received_from(viewer, publisher, true).len() - before[publisher as usize - 1];
+        assert!(heard > 700, "{heard} of 750 packets of sound");
+    }
+    world.streams[&viewer].longest as u64 * 8_000 / 300_000
+}
+
+#[test]
+fn by_tcp_pictures_are_thinned_before_the_queue_grows() {
+    let (told, untold) = (fallen(true), fallen(false));
+    println!("{told} ms with the queue told, {untold} ms without");
+    assert!(told < 600, "{told} ms");
+    assert!(
+        told * 3 < untold * 2,
+        "{told} ms with the queue told, {untold} ms without"
+    );
 }

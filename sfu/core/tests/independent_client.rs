@@ -97,6 +97,7 @@ impl Call {
             ice: &ice,
             fingerprint: identity.fingerprint(),
             candidates: &[server_address()],
+            tcp_candidates: &[],
             slots: &slots,
             cname: "ringhall",
             codecs: &CodecPolicy::default(),

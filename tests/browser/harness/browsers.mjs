@@ -1,11 +1,20 @@
 // Real browsers with fake devices. Each is started once per run; a person is a window in a context of its own.
 import puppeteer from 'puppeteer-core';
 
+import { FarHost } from './far-host.mjs';
+import { KEY_DIGEST, trustingProfile } from './certificates.mjs';
+
+const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+
 const launchers = {
-  chromium: () =>
+  chromium: () => launchers.chromiumAt(CHROMIUM),
+  /** On the second machine. The driver reaches it by a pipe, not by the network. */
+  'chromium-far': async () => launchers.chromiumAt((await FarHost.get()).wrapper(CHROMIUM), true),
+  chromiumAt: (executablePath, pipe = false) =>
     puppeteer.launch({
       browser: 'chrome',
-      executablePath: process.env.CHROMIUM_BIN ?? '/usr/bin/chromium',
+      executablePath,
+      pipe,
       headless: true,
       protocolTimeout: 120_000,
       args: [
@@ -14,6 +23,7 @@ const launchers = {
         '--use-fake-device-for-media-stream',
         '--use-fake-ui-for-media-stream', // also answers the screen picker
         '--auto-select-desktop-capture-source=Entire screen',
+        `--ignore-certificate-errors-spki-list=${KEY_DIGEST}`,
         '--disable-background-networking',
         '--disable-component-update',
         '--disable-sync',
@@ -29,6 +39,7 @@ const launchers = {
       executablePath: process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr',
       headless: true,
       protocolTimeout: 120_000,
+      userDataDir: trustingProfile(),
       extraPrefsFirefox: {
         'media.navigator.streams.fake': true,
         'media.navigator.permission.disabled': true,
@@ -54,6 +65,7 @@ export async function browser(name) {
 export async function closeBrowsers() {
   for (const launched of running.values()) await launched.then((b) => b.close()).catch(() => {});
   running.clear();
+  await FarHost.stop();
 }
 
 /**

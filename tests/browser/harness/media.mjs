@@ -137,6 +137,39 @@ export async function selectedPair(person) {
   });
 }
 
+/** Begins to note when packets of this person's voice arrive, whichever connection they come by. */
+export async function watchSound(person, user) {
+  await person.page.evaluate((userId) => {
+    const sound = { times: [performance.now()], last: null, busy: false };
+    setInterval(async () => {
+      if (sound.busy) return;
+      sound.busy = true;
+      try {
+        const pc = window.ringhall.pc();
+        const slot = window.ringhall.bindings().find((b) => b.userId === userId && b.source === 'mic');
+        const transceiver = slot && pc?.getTransceivers().find((t) => t.mid === slot.mid);
+        const reports = transceiver ? [...(await transceiver.receiver.getStats()).values()] : [];
+        const received = reports.find((report) => report.type === 'inbound-rtp')?.packetsReceived;
+        if (received !== undefined && received !== sound.last) {
+          sound.last = received;
+          sound.times.push(performance.now());
+        }
+      } finally {
+        sound.busy = false;
+      }
+    }, 25);
+    window.sound_ = sound;
+  }, user);
+}
+
+/** Since {@link watchSound}: the longest time without a packet, in ms. */
+export async function longestSilence(person) {
+  return person.page.evaluate(() => {
+    const times = [...window.sound_.times, performance.now()];
+    return Math.round(Math.max(...times.slice(1).map((time, i) => time - times[i])));
+  });
+}
+
 /** Waits until nothing more of somebody's voice arrives: its energy stands still three times in a row. */
 export async function silent(person, user, { ms = 20_000 } = {}) {
   let last = null;

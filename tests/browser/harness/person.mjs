@@ -5,12 +5,28 @@ import { eventually } from './wait.mjs';
 
 const id = (name, attributes = '') => `[data-testid="${name}"]${attributes}`;
 
-/** Every connection of the page uses relayed candidates only. */
-const RELAY_ONLY = () => {
+/**
+ * Every connection of the page uses relayed candidates only, and of the TURN server's URLs only those that match
+ * `pattern`; with no URL left it uses none.
+ */
+const RELAY_ONLY = (pattern) => {
   const Native = RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
     constructor(configuration) {
-      super({ ...configuration, iceTransportPolicy: 'relay' });
+      const iceServers = (configuration?.iceServers ?? [])
+        .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => new RegExp(pattern).test(url)) }))
+        .filter((server) => server.urls.length > 0);
+      super({ ...configuration, iceServers, iceTransportPolicy: 'relay' });
+    }
+  };
+};
+
+/** No TURN server: what connects, connects directly. */
+const DIRECT_ONLY = () => {
+  const Native = RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(configuration) {
+      super({ ...configuration, iceServers: [] });
     }
   };
 };
@@ -19,14 +35,14 @@ const VIEWPORT = { width: 1100, height: 760 };
 
 export class Person {
   /**
-   * Opens a window and signs in. `dark`: what the system prefers; `relayOnly`: the network lets only TURN pass; `script`
-   * runs before the page's own; `opened` gets the person before that can fail.
+   * Opens a window and signs in. `dark`: what the system prefers; `relayOnly`: the network lets only TURN pass, by URLs
+   * that match this pattern; `directOnly`: it is used without TURN; `script` runs before the page's own; `opened` gets the person before that can fail.
    */
   static async arrive(
     browserName,
     server,
     login,
-    { dark = false, relayOnly = false, viewport = VIEWPORT, script, opened = () => {} } = {},
+    { dark = false, relayOnly, directOnly = false, viewport = VIEWPORT, script, opened = () => {} } = {},
   ) {
     const context = await (await browser(browserName)).createBrowserContext();
     const page = await context.newPage({ type: 'window' });
@@ -34,7 +50,8 @@ export class Person {
     opened(person);
     await page.setViewport(viewport);
     if (script) await page.evaluateOnNewDocument(script);
-    if (relayOnly) await page.evaluateOnNewDocument(RELAY_ONLY);
+    if (relayOnly) await page.evaluateOnNewDocument(RELAY_ONLY, relayOnly);
+    if (directOnly) await page.evaluateOnNewDocument(DIRECT_ONLY);
     if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
     else await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
     await page.goto(server.url, { waitUntil: 'load' });

@@ -2,10 +2,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { CERTIFICATE, HOST, KEY, NAME, ROOT } from './certificates.mjs';
 import { Postgres, Sqlite } from './database.mjs';
 import { out } from './evidence.mjs';
 import { eventually } from './wait.mjs';
@@ -13,8 +15,8 @@ import { eventually } from './wait.mjs';
 /** The demo users that `serve --demo` makes, and the password of all of them. */
 export const PASSWORD = 'ringhall-demo';
 
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
+export async function freePort(host = '127.0.0.1') {
+  const probe = createServer().listen(0, host);
   await once(probe, 'listening');
   const { port } = probe.address();
   probe.close();
@@ -22,14 +24,29 @@ async function freePort() {
   return port;
 }
 
+/** Options of a server with the test's certificate. */
+const SECURE = { RINGHALL_TLS_MODE: 'files', RINGHALL_TLS_CERTIFICATE: CERTIFICATE, RINGHALL_TLS_KEY: KEY };
+
+/** Whether the server says that it is ready; the test's own authority is trusted. */
+function ready(url) {
+  if (!url.startsWith('https:')) return fetch(url).then((answer) => answer.ok);
+  return new Promise((resolve, reject) => {
+    get(url, { ca: ROOT, agent: false }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    }).on('error', reject);
+  });
+}
+
 export class Server {
   /** Starts a server on a database of its own and waits until `/readyz` says that it is ready. */
-  static async start({ database = 'sqlite', options = {}, name = database } = {}) {
+  static async start({ database = 'sqlite', options = {}, name = database, open = false, host } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'ringhall-e2e-'));
     const store = database === 'postgres' ? await Postgres.create() : new Sqlite(join(folder, 'ringhall.db'));
     const server = new Server(folder, store, await freePort(), name);
     try {
       await server.#launch(options);
+      if (open) await server.#openUp(host);
       return server;
     } catch (error) {
       await server.stop();
@@ -50,6 +67,23 @@ export class Server {
     this.logFile = join(out, `server-${name}.log`);
   }
 
+  /**
+   * Starts it again without `--demo`, the way it stands on the internet: one port on the address of the network, with TLS,
+   * for everything; `host`: on the second machine. The demo's people and chats are there already.
+   */
+  async #openUp(host) {
+    await this.kill();
+    this.open = true;
+    this.host = host;
+    this.url = `https://${host?.address ?? HOST}:${this.port}`;
+    await this.#launch(this.#options);
+  }
+
+  /** Browsers are told to find TURN by TLS under this name: Firefox checks no certificate against an address. */
+  #publicUrl() {
+    return this.host ? this.url : `https://${NAME}:${this.port}`;
+  }
+
   get pid() {
     return this.#child?.pid;
   }
@@ -57,7 +91,9 @@ export class Server {
   async #launch(options) {
     this.#options = options;
     const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith('RINGHALL_'));
-    this.#child = spawn(process.env.RINGHALL_BIN, ['serve', '--demo'], {
+    const serve = this.open ? ['serve'] : ['serve', '--demo'];
+    const [command, ...args] = [...(this.host?.prefix ?? []), process.env.RINGHALL_BIN, ...serve];
+    this.#child = spawn(command, args, {
       env: {
         ...Object.fromEntries(inherited),
         RINGHALL_DATA_DIR: this.folder,
@@ -69,6 +105,9 @@ export class Server {
         RINGHALL_CALLS_STARTS_PER_USER_MINUTE: '0',
         RINGHALL_CALLS_STARTS_PER_CHAT_MINUTE: '0',
         ...options,
+        ...(this.open
+          ? { RINGHALL_HTTP_LISTEN: `0.0.0.0:${this.port}`, RINGHALL_HTTP_PUBLIC_URL: this.#publicUrl(), ...SECURE }
+          : {}),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -80,7 +119,7 @@ export class Server {
     this.#exited.then((how) => (gone = how));
     await eventually(`${this.url}/readyz answers (log: ${this.logFile})`, async () => {
       if (gone) return true;
-      return (await fetch(`${this.url}/readyz`)).ok;
+      return ready(`${this.url}/readyz`);
     }, 60_000);
     if (gone) throw new Error(`the server ended with ${JSON.stringify(gone)}; see ${this.logFile}`);
   }

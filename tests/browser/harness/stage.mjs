@@ -22,10 +22,12 @@ function retire() {
   servers.clear();
 }
 
-/** The server on this database, with these options; started at its first use and kept for the whole run. */
-export function server(database, options = {}) {
-  const key = `${database} ${JSON.stringify(options)}`;
-  if (!servers.has(key)) servers.set(key, Server.start({ database, options, name: `${database}-${servers.size + retired.length}` }));
+/** The server on this database, with these options (and `open`: as it stands on the internet); started at its first use and kept for the whole run. */
+export function server(database, options = {}, how = {}) {
+  const key = `${database} ${JSON.stringify([options, how.open, how.host?.address])}`;
+  if (!servers.has(key)) {
+    servers.set(key, Server.start({ database, options, name: `${database}-${servers.size + retired.length}`, ...how }));
+  }
   return servers.get(key);
 }
 

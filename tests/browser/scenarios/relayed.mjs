@@ -1,29 +1,42 @@
-// Behind a firewall that lets nothing but TURN pass: the page may use relayed candidates only, as it is with
-// `iceTransportPolicy: "relay"`. The TURN server is the built-in one.
+// Behind a firewall that lets nothing but TURN pass, by UDP, by TCP, or by TLS alone: the page may use relayed candidates
+// only. The TURN server is the built-in one, on the one port of everything.
 import { strict as assert } from 'node:assert';
 
 import { decodes, hears, selectedPair } from '../harness/media.mjs';
 import { BROWSERS, scenario, server } from '../harness/stage.mjs';
 
+const WAYS = [
+  ['UDP', 'udp', '^turn:.*transport=udp'],
+  ['TCP', 'tcp', '^turn:.*transport=tcp'],
+  ['TLS', 'tls', '^turns:', ['chromium']],
+];
+
 for (const browser of BROWSERS) {
-  scenario(`${browser} talks through the built-in TURN server, by UDP`, async ({ arrive }) => {
-    const here = await server('sqlite');
-    const { direct, users } = await here.directory();
-    const ivan = await arrive(browser, here, 'ivan', { relayOnly: true });
-    const maria = await arrive('chromium', here, 'maria');
-    await ivan.openChat(direct);
-    await ivan.call('video');
-    await maria.accept();
-    await Promise.all([
-      decodes(ivan, users.maria),
-      hears(ivan, users.maria),
-      decodes(maria, users.ivan),
-      hears(maria, users.ivan),
-    ]);
-    const pair = await selectedPair(ivan);
-    assert.equal(pair.local.candidateType, 'relay', JSON.stringify(pair));
-    assert.equal(pair.local.relayProtocol ?? 'udp', 'udp', JSON.stringify(pair));
-    await ivan.click('leave-call');
-    await maria.sees('call-ended');
-  });
+  for (const [name, protocol, urls, only = BROWSERS] of WAYS) {
+    if (!only.includes(browser)) continue;
+    scenario(`${browser} talks through the built-in TURN server, by ${name}`, async ({ t, arrive }) => {
+      const here = await server('sqlite', {}, { open: true });
+      const { direct, users } = await here.directory();
+      const ivan = await arrive(browser, here, 'ivan', { relayOnly: urls });
+      const maria = await arrive('chromium', here, 'maria');
+      await ivan.openChat(direct);
+      await ivan.call('video');
+      await maria.sees('incoming-call');
+      const accepted = Date.now();
+      await maria.accept();
+      await decodes(ivan, users.maria, { frames: 1 });
+      t.diagnostic(`first frame ${Date.now() - accepted} ms after the click`);
+      await Promise.all([
+        decodes(ivan, users.maria),
+        hears(ivan, users.maria),
+        decodes(maria, users.ivan),
+        hears(maria, users.ivan),
+      ]);
+      const pair = await selectedPair(ivan);
+      assert.equal(pair.local.candidateType, 'relay', JSON.stringify(pair));
+      assert.equal(pair.local.relayProtocol ?? protocol, protocol, JSON.stringify(pair));
+      await ivan.click('leave-call');
+      await maria.sees('call-ended');
+    });
+  }
 }

@@ -49,6 +49,7 @@ impl Room {
             node: 0,
             shard: 0,
             candidates: vec![SocketAddr::from(([10, 0, 0, 1], 5_000))],
+            tcp_candidates: Vec::new(),
             codecs: CodecPolicy {
                 audio: vec![CodecKind::Opus],
                 video: video.to_vec(),

@@ -28,6 +28,16 @@ impl Default for PacketBuffer {
 }
 
 impl PacketBuffer {
+    /// Takes a copy; `false` when it is too long for a packet.
+    pub fn fill(&mut self, datagram: &[u8]) -> bool {
+        let Some(room) = self.bytes.get_mut(..datagram.len()) else {
+            return false;
+        };
+        room.copy_from_slice(datagram);
+        self.len = datagram.len();
+        true
+    }
+
     /// The datagram.
     pub fn datagram(&mut self) -> &mut [u8] {
         let len = self.len.min(BUFFER_LEN);

@@ -162,7 +162,7 @@ fn write(out: &mut String, offer: &Offer, params: &AnswerParams<'_>, media: &[Ou
         out.push_str("a=extmap-allow-mixed\r\n");
     }
     out.push_str("a=msid-semantic: WMS *\r\n");
-    let mut candidates = params.candidates;
+    let mut candidates_told = params.candidates.is_empty() && params.tcp_candidates.is_empty();
     for (offered, outcome) in offer.media.iter().zip(media) {
         let Ok(agreed) = outcome else {
             reject(out, offered)?;
@@ -170,9 +170,8 @@ fn write(out: &mut String, offer: &Offer, params: &AnswerParams<'_>, media: &[Ou
         };
         media_line(out, offered, agreed)?;
         transport(out, params)?;
-        if !candidates.is_empty() {
-            self::candidates(out, candidates)?; // once: BUNDLE shares them
-            candidates = &[];
+        if !std::mem::replace(&mut candidates_told, true) {
+            candidates(out, params)?; // once: BUNDLE shares them
         }
         if agreed.kind == MediaKind::Application {
             let port = offered.sctp_port.unwrap_or(5000);
@@ -229,8 +228,8 @@ fn transport(out: &mut String, params: &AnswerParams<'_>) -> std::fmt::Result {
     )
 }
 
-fn candidates(out: &mut String, candidates: &[std::net::SocketAddr]) -> std::fmt::Result {
-    for (at, address) in candidates.iter().enumerate() {
+fn candidates(out: &mut String, params: &AnswerParams<'_>) -> std::fmt::Result {
+    for (at, address) in params.candidates.iter().enumerate() {
         // RFC 8445 §5.1.2.1: type preference 126 (host), then our order, component 1.
         let preference = 65_535_u32.saturating_sub(at as u32);
         let priority = (126 << 24) | (preference << 8) | 255;
@@ -238,6 +237,18 @@ fn candidates(out: &mut String, candidates: &[std::net::SocketAddr]) -> std::fmt
             out,
             "a=candidate:{} 1 udp {priority} {} {} typ host\r\n",
             at + 1,
+            address.ip(),
+            address.port()
+        )?;
+    }
+    for (at, address) in params.tcp_candidates.iter().enumerate() {
+        // RFC 6544 section 4.2: below every UDP candidate; the direction preference of a passive host candidate is 2.
+        let preference = 2 << 13 | 8_191_u32.saturating_sub(at as u32);
+        let priority = (90 << 24) | (preference << 8) | 255;
+        write!(
+            out,
+            "a=candidate:{} 1 tcp {priority} {} {} typ host tcptype passive\r\n",
+            params.candidates.len() + at + 1,
             address.ip(),
             address.port()
         )?;

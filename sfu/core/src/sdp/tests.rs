@@ -68,6 +68,7 @@ fn answer_with(offer: &Offer, codecs: &CodecPolicy) -> Result<(String, Negotiate
             },
             fingerprint: &Fingerprint([0xAB; 32]),
             candidates: &candidates,
+            tcp_candidates: &[([10, 77, 0, 1], 443).into()],
             slots: &slots_for(offer),
             cname: "ringhall",
             codecs,
@@ -197,6 +198,7 @@ fn an_answer_has_what_the_protocol_promises() {
         assert_eq!(text.matches("a=end-of-candidates").count(), 1);
         assert!(text.contains("a=candidate:1 1 udp 2130706431 10.77.0.1 4000 typ host\r\n"));
         assert!(text.contains(" 2001:db8::1 4000 typ host\r\n"));
+        assert!(text.contains("a=candidate:3 1 tcp 1516240895 10.77.0.1 443 typ host tcptype passive\r\n"));
 
         let camera = section(&text, "1");
         assert_eq!(camera[0], format!("video 9 UDP/TLS/RTP/SAVPF {vp8} {rtx}"));
@@ -441,6 +443,7 @@ fn a_slot_without_ssrcs_is_the_callers_mistake_and_says_so() {
         ice: &offer.ice.clone(),
         fingerprint: &Fingerprint([0; 32]),
         candidates: &[],
+        tcp_candidates: &[],
         slots: &BTreeMap::new(),
         cname: "x",
         codecs: &CodecPolicy::default(),

@@ -289,6 +289,8 @@ pub struct AnswerParams<'a> {
     pub fingerprint: &'a Fingerprint,
     /// Where we listen (UDP), the best first. They are host candidates, written into the answer: nothing trickles.
     pub candidates: &'a [SocketAddr],
+    /// Where we take ICE-TCP connections (RFC 6544: passive), the best first.
+    pub tcp_candidates: &'a [SocketAddr],
     /// SSRCs for each m-line of role [`Role::Slot`], by mid.
     pub slots: &'a BTreeMap<String, SlotSsrcs>,
     /// `cname` of everything that we send.

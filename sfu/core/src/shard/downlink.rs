@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sfu_bwe::{Bitrate, Config, Estimator, SendSide, Sent};
 use smallvec::SmallVec;
 
+use super::backlog::Queue;
 use super::member::{Bound, Viewer};
 use super::{Drop, Event, Shard};
 use crate::allocate::{Budget, Recent, Rung, Snapshot, StreamView, allocate};
@@ -74,7 +75,9 @@ pub(super) struct Downlink {
     number: u16,
     /// Packets and steps that are due within a millisecond are done together.
     not_before: Instant,
-    pacer: Pacer<Waiting>,
+    pub(super) pacer: Pacer<Waiting>,
+    /// What its connection has not taken, where it is one by TCP.
+    pub(super) queue: Queue,
     recent: Recent,
     known_since: Option<Instant>,
     allocated: (Option<Instant>, Bitrate),
@@ -101,6 +104,7 @@ impl Downlink {
             number: 0,
             not_before: now,
             pacer: Pacer::new(Bitrate::bps(u64::MAX), now),
+            queue: Queue::default(),
             recent: Recent::new(START, now),
             known_since: None,
             allocated: (None, START),

@@ -11,6 +11,7 @@
 //! Nothing walks all participants per packet: a publisher's layer lists its viewers, a dirty list names the rooms whose
 //! slots must be filled anew, one heap holds the next deadline of each participant and room.
 
+mod backlog;
 mod bindings;
 mod counters;
 mod downlink;
@@ -38,6 +39,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+pub use backlog::Backlog;
 pub use bindings::{Binding, PauseReason};
 pub use counters::{Counters, Drop};
 pub use negotiate::{OfferError, OfferRequest};
@@ -68,6 +70,8 @@ pub struct ShardConfig {
     pub shard: u8,
     /// Addresses in the answers, the best first.
     pub candidates: Vec<SocketAddr>,
+    /// Addresses in the answers at which ICE-TCP connections are taken.
+    pub tcp_candidates: Vec<SocketAddr>,
     /// Which codecs rooms use.
     pub codecs: CodecPolicy,
     /// How many microphones each room forwards.

@@ -58,6 +58,7 @@ impl Shard {
             ice,
             fingerprint: self.identity.fingerprint(),
             candidates: &self.config.candidates,
+            tcp_candidates: &self.config.tcp_candidates,
             slots: &slots,
             cname: "ringhall",
             codecs: &codecs,

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use link_model::Link;
 use sfu_core::forward::PacketBuffer;
 use sfu_core::sdp::CodecPolicy;
-use sfu_core::shard::{Event, Shard, ShardConfig};
+use sfu_core::shard::{Backlog, Event, Shard, ShardConfig};
 use sfu_core::transport::Identity;
 use sfu_core::types::{Path, Random, RoomId};
 use str0m::format::Codec;
@@ -82,6 +82,8 @@ pub struct World {
     pub down: Vec<(usize, Vec<u8>)>,
     /// Links from the server; a client without one is reached at once.
     pub links: BTreeMap<usize, Link>,
+    /// Connections by TCP to clients.
+    pub streams: BTreeMap<usize, Stream>,
     /// What is on its way: by arrival.
     in_air: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
     start: Instant,
@@ -95,6 +97,44 @@ pub struct World {
     addresses: u16,
     sent: u64,
     buffer: PacketBuffer,
+}
+
+/// A connection that loses nothing, takes so many bits a second, and lets the rest wait with us.
+pub struct Stream {
+    pub rate: u64,
+    /// Whether the shard is told what waits.
+    pub told: bool,
+    handed: u64,
+    /// When all that was handed over will have left.
+    free: Instant,
+    /// The most bytes that have waited.
+    pub longest: usize,
+}
+
+impl Stream {
+    pub fn new(rate: u64, told: bool, now: Instant) -> Self {
+        Self {
+            rate,
+            told,
+            handed: 0,
+            free: now,
+            longest: 0,
+        }
+    }
+
+    fn send(&mut self, now: Instant, bytes: usize) -> Instant {
+        self.handed += bytes as u64;
+        self.free = self.free.max(now) + Duration::from_secs_f64(bytes as f64 * 8.0 / self.rate as f64);
+        self.free
+    }
+
+    fn backlog(&mut self, now: Instant) -> Backlog {
+        let left = self.free.saturating_duration_since(now).as_secs_f64();
+        let waiting = (left * self.rate as f64 / 8.0) as usize;
+        self.longest = self.longest.max(waiting);
+        let left = self.handed.saturating_sub(waiting as u64);
+        Backlog { waiting, left }
+    }
 }
 
 impl World {
@@ -154,6 +194,7 @@ impl World {
             lose_up: Box::new(|_, _| false),
             down: Vec::new(),
             links: BTreeMap::new(),
+            streams: BTreeMap::new(),
             in_air: BTreeMap::new(),
             start: now,
             waits: Vec::new(),
@@ -320,6 +361,9 @@ impl World {
                 continue;
             }
             let mut arrival = self.now;
+            if let Some(stream) = self.streams.get_mut(&at) {
+                arrival = stream.send(self.now, datagram.len() + 2);
+            }
             if let Some(link) = self.links.get_mut(&at) {
                 let passage = link.send(self.now - self.start, datagram.len() + 28);
                 self.waits.push((self.now - self.start, at, passage.queued));
@@ -328,6 +372,14 @@ impl World {
             }
             self.in_air.insert((arrival, self.sent), (at, datagram));
             self.sent += 1;
+        }
+        for (at, stream) in &mut self.streams {
+            let backlog = stream.backlog(self.now);
+            if stream.told {
+                let remote = self.clients[*at].address;
+                let local = server();
+                self.shard.backlog(self.now, Path::Udp { local, remote }, backlog);
+            }
         }
         while let Some(entry) = self.in_air.first_entry()
             && entry.key().0 <= self.now
@@ -371,6 +423,7 @@ fn shard(number: usize, speakers: usize, codecs: CodecPolicy, now: Instant) -> S
         node: 0,
         shard: number as u8,
         candidates: vec![server_at(number)],
+        tcp_candidates: Vec::new(),
         codecs,
         speakers,
     };

@@ -60,6 +60,7 @@ impl Stage {
             node: 0,
             shard: number,
             candidates: vec![SocketAddr::from(([10, 0, 0, 1], 5_000))],
+            tcp_candidates: Vec::new(),
             codecs: CodecPolicy {
                 audio: vec![CodecKind::Red, CodecKind::Opus],
                 video: vec![CodecKind::Vp9, CodecKind::Av1, CodecKind::H264, CodecKind::Vp8],

@@ -57,6 +57,7 @@ pub(super) fn sdp() -> Execute {
             ice: &ice,
             fingerprint: &Fingerprint([7; 32]),
             candidates: &[],
+            tcp_candidates: &[],
             slots: &slots,
             cname: "ringhall",
             codecs: &codecs,

@@ -1,0 +1,131 @@
+// A second machine: a network namespace with two links to ours, so that one can be cut while the other stands. The server
+// runs there, on an address of its own, and somebody's browser beside it, whose network never changes.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { FAR, FAR_NAT } from './certificates.mjs';
+import { eventually } from './wait.mjs';
+
+const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** Our end, the other end, and how dear the way is: Wi-Fi is preferred to the cellular network. */
+const LINKS = [
+  { name: 'wifi', near: '10.88.0.1', far: '10.88.0.2', metric: 10 },
+  { name: 'cell', near: '10.89.0.1', far: '10.89.0.2', metric: 20 },
+];
+
+export class FarHost {
+  static #started;
+
+  /** The machine, set up at its first use. */
+  static async get() {
+    FarHost.#started ??= FarHost.#start();
+    return FarHost.#started;
+  }
+
+  static async stop() {
+    const host = await FarHost.#started?.catch(() => null);
+    host?.#end();
+    FarHost.#started = undefined;
+  }
+
+  static async #start() {
+    const holder = spawn('unshare', ['-n', 'sleep', 'infinity'], { stdio: 'ignore' });
+    const here = readlinkSync('/proc/self/ns/net');
+    await eventually('the second network namespace', async () => readlinkSync(`/proc/${holder.pid}/ns/net`) !== here);
+    const host = new FarHost(holder);
+    for (const link of LINKS) {
+      ip('link', 'add', link.name, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(holder.pid));
+      host.ip('link', 'set', 'far', 'name', `far-${link.name}`);
+      host.ip('addr', 'add', `${link.far}/24`, 'dev', `far-${link.name}`);
+      host.ip('link', 'set', `far-${link.name}`, 'up');
+      host.connect(link.name);
+    }
+    host.ip('link', 'set', 'lo', 'up');
+    for (const address of [FAR, FAR_NAT]) host.ip('addr', 'add', `${address}/32`, 'dev', 'lo');
+    // Browsers gather nothing without a default route.
+    host.ip('route', 'add', 'default', 'dev', 'far-wifi');
+    return host;
+  }
+
+  /** Before a command that is to run there. */
+  prefix;
+  address = FAR;
+
+  constructor(holder) {
+    this.holder = holder;
+    this.prefix = ['nsenter', '-t', String(holder.pid), '-n'];
+    this.folder = mkdtempSync(join(tmpdir(), 'ringhall-far-'));
+  }
+
+  #end() {
+    this.holder.kill('SIGKILL');
+    for (const { name } of LINKS) execFileSync('sh', ['-c', `ip link del ${name} 2>/dev/null || true`]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  ip(...args) {
+    const [command, ...rest] = [...this.prefix, 'ip', ...args];
+    execFileSync(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  /** A program that runs another one there, for those who want one name. */
+  wrapper(program) {
+    const path = join(this.folder, program.replaceAll('/', '-'));
+    writeFileSync(path, `#!/bin/sh\nexec ${this.prefix.join(' ')} ${program} "$@"\n`, { mode: 0o755 });
+    return path;
+  }
+
+  /** Brings one of our links up. */
+  connect(name) {
+    const link = LINKS.find((one) => one.name === name);
+    execFileSync('sh', ['-c', `ip addr flush dev ${name}`]);
+    ip('addr', 'add', `${link.near}/24`, 'dev', name);
+    ip('link', 'set', name, 'up');
+    this.#routes(link);
+  }
+
+  #routes(link) {
+    for (const address of [FAR, FAR_NAT]) {
+      ip('route', 'replace', `${address}/32`, 'via', link.far, 'dev', link.name, 'metric', String(link.metric));
+    }
+    ip('route', 'replace', 'default', 'via', link.far, 'dev', link.name, 'metric', String(link.metric));
+  }
+
+  /** Out of reach of the Wi-Fi. */
+  cut(name) {
+    ip('link', 'set', name, 'down');
+  }
+
+  /** Another address in the same network, as after a new lease. */
+  readdress(name, address) {
+    const link = LINKS.find((one) => one.name === name);
+    ip('addr', 'del', `${link.near}/24`, 'dev', name);
+    ip('addr', 'add', `${address}/24`, 'dev', name);
+    this.#routes(link);
+  }
+
+  /** A firewall that swallows UDP to an address, from now on. */
+  blockUdp(address) {
+    ip('rule', 'add', 'pref', '1', 'ipproto', 'udp', 'to', address, 'blackhole');
+  }
+
+  /** Takes back what was done to the network. */
+  heal() {
+    execFileSync('sh', ['-c', 'while ip rule del pref 1 2>/dev/null; do :; done']);
+    for (const { name } of LINKS) this.connect(name);
+  }
+
+  /** A NAT in front of the server's media port that can give its clients new addresses. */
+  async nat(port) {
+    const [command, ...args] = [...this.prefix, process.execPath, new URL('nat.mjs', import.meta.url).pathname];
+    const child = spawn(command, [...args, FAR_NAT, FAR, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await new Promise((resolve, reject) => {
+      child.stdout.once('data', resolve);
+      child.once('exit', () => reject(new Error('the NAT has ended')));
+    });
+    return { rebind: () => child.stdin.write('rebind\n'), stop: () => child.kill() };
+  }
+}
