@@ -51,7 +51,7 @@ pub(super) async fn run(server: Arc<Server>, scenario: &Scenario, crowd: Crowd, 
         by_room[*room].push(seated.client);
     }
     if by_room.iter().all(Vec::is_empty) {
-        return Err(Halt::Failed("nobody could join".into()));
+        return Err(Halt::Failed(crowd.board.nobody()));
     }
     tokio::time::sleep(Duration::from_secs_f64(scenario.settle_seconds)).await;
     crowd.link.begin().await;

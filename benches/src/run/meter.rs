@@ -64,6 +64,15 @@ impl Board {
         *extra.entry(name.to_owned()).or_default() += value;
     }
 
+    /// Why nobody is there.
+    pub(super) fn nobody(&self) -> String {
+        let why = self.notes();
+        why.first().map_or_else(
+            || "nobody could join".to_owned(),
+            |first| format!("nobody could join: {first}"),
+        )
+    }
+
     fn notes(&self) -> Vec<String> {
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = errors.iter().collect();

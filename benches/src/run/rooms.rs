@@ -77,8 +77,7 @@ pub(super) async fn run(peer: Arc<dyn Peer>, scenario: &Scenario, crowd: Crowd, 
         }
     }
     if crowd.board.connected.load(Ordering::Relaxed) == 0 {
-        let why = "nobody could join";
-        return Err(Halt::Failed(why.into()));
+        return Err(Halt::Failed(crowd.board.nobody()));
     }
     tokio::time::sleep(Duration::from_secs_f64(scenario.settle_seconds)).await;
     crowd.link.begin().await;
