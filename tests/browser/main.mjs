@@ -10,6 +10,7 @@ const TOPICS = [
   'call-waiting',
   'group',
   'layers',
+  ...(process.env.E2E_LONG === '1' ? ['bad-network'] : []),
   'shards',
   'moderation',
   'room',

@@ -36,20 +36,31 @@ const VIEWPORT = { width: 1100, height: 760 };
 export class Person {
   /**
    * Opens a window and signs in. `dark`: what the system prefers; `relayOnly`: the network lets only TURN pass, by URLs
-   * that match this pattern; `directOnly`: it is used without TURN; `script` runs before the page's own; `opened` gets the person before that can fail.
+   * that match this pattern; `directOnly`: it is used without TURN; `script` runs before the page's own, with
+   * `scriptArguments`, and so does each of `scripts`; `opened` gets the person before that can fail.
    */
   static async arrive(
     browserName,
     server,
     login,
-    { dark = false, relayOnly, directOnly = false, viewport = VIEWPORT, script, opened = () => {} } = {},
+    {
+      dark = false,
+      relayOnly,
+      directOnly = false,
+      viewport = VIEWPORT,
+      script,
+      scriptArguments = [],
+      scripts = [],
+      opened = () => {},
+    } = {},
   ) {
     const context = await (await browser(browserName)).createBrowserContext();
     const page = await context.newPage({ type: 'window' });
     const person = new Person(browserName, context, page, login);
     opened(person);
     await page.setViewport(viewport);
-    if (script) await page.evaluateOnNewDocument(script);
+    if (script) await page.evaluateOnNewDocument(script, ...scriptArguments);
+    for (const further of scripts) await page.evaluateOnNewDocument(further);
     if (relayOnly) await page.evaluateOnNewDocument(RELAY_ONLY, relayOnly);
     if (directOnly) await page.evaluateOnNewDocument(DIRECT_ONLY);
     if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);

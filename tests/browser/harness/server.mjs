@@ -1,6 +1,7 @@
 // The real server, as an operator starts it: a process with a data directory, configured by environment.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createSocket } from 'node:dgram';
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
 import { createServer } from 'node:net';
@@ -14,6 +15,16 @@ import { eventually } from './wait.mjs';
 
 /** The demo users that `serve --demo` makes, and the password of all of them. */
 export const PASSWORD = 'ringhall-demo';
+
+/** A UDP port that is free on every address now. */
+async function freeMediaPort() {
+  const probe = createSocket('udp4').bind(0);
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
 
 export async function freePort(host = '127.0.0.1') {
   const probe = createServer().listen(0, host);
@@ -41,9 +52,15 @@ function ready(url) {
 export class Server {
   /** Starts a server on a database of its own and waits until `/readyz` says that it is ready. */
   static async start({ database = 'sqlite', options = {}, name = database, open = false, host } = {}) {
+    if (options.RINGHALL_MEDIA_LISTEN === 'known') {
+      // A proxy has to know it (harness/proxy.mjs); 10.77.0.1 is the address of tools/in-namespace.
+      options = { ...options, RINGHALL_MEDIA_LISTEN: `10.77.0.1:${await freeMediaPort()}` };
+    }
     const folder = mkdtempSync(join(tmpdir(), 'ringhall-e2e-'));
     const store = database === 'postgres' ? await Postgres.create() : new Sqlite(join(folder, 'ringhall.db'));
     const server = new Server(folder, store, await freePort(), name);
+    /** Where its media goes, when that was asked for. */
+    server.media = options.RINGHALL_MEDIA_LISTEN;
     try {
       await server.#launch(options);
       if (open) await server.#openUp(host);

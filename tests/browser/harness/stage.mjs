@@ -33,14 +33,19 @@ export function server(database, options = {}, how = {}) {
 
 const scenarios = [];
 
-/** A test with people in it: they leave when it ends, and when it fails, what they saw is kept. */
-export function scenario(name, body, { timeout = 240_000 } = {}) {
-  const done = test(name, { timeout }, async (t) => {
+/**
+ * A test with people in it: they leave when it ends, and when it fails, what they saw is kept. `afterwards` takes what else is to
+ * be done in the end, however it ends. `todo`: a known defect; its failure is shown and not counted.
+ */
+export function scenario(name, body, { timeout = 240_000, todo } = {}) {
+  const done = test(name, { timeout, ...(todo && { todo }) }, async (t) => {
     const people = [];
+    const last = [];
+    const afterwards = (work) => last.push(work);
     const arrive = (browser, at, login, how) =>
       Person.arrive(browser, at, login, { ...how, opened: (person) => people.push(person) });
     try {
-      await body({ t, arrive, people });
+      await body({ t, arrive, people, afterwards });
       for (const person of people) {
         if (person.errors.length > 0) throw new Error(`uncaught in the page of ${person.login}: ${person.errors[0].stack}`);
       }
@@ -50,6 +55,7 @@ export function scenario(name, body, { timeout = 240_000 } = {}) {
       throw error;
     } finally {
       for (const person of people) await person.leave().catch(() => {});
+      for (const work of last) await work();
     }
   });
   scenarios.push(done);
