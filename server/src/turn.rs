@@ -193,13 +193,16 @@ impl IceServers {
     pub(crate) fn new(options: &Options, secret: &[u8], candidates: &[SocketAddr], streams: &Streams) -> Self {
         let mut named: Vec<IpAddr> = Vec::new();
         let mut own = Vec::new();
+        // A browser allocates an IPv4 address and says nothing of IPv6: a server that has none of IPv4 is of no use to it, and
+        // while it is refused it takes our answers to its checks, from the same address, for the TURN server's.
+        let usable = options.enabled && candidates.iter().any(|c| Family::of(c.ip()) == Family::V4);
         for address in candidates {
-            if options.enabled && own.len() < MAX_URLS && !named.contains(&address.ip()) {
+            if usable && own.len() < MAX_URLS && !named.contains(&address.ip()) {
                 named.push(address.ip());
                 own.push(format!("turn:{address}?transport=udp"));
             }
         }
-        if options.enabled {
+        if usable {
             let mut families: Vec<Family> = Vec::new();
             for address in &streams.plain {
                 if !families.contains(&Family::of(address.ip())) {

@@ -38,7 +38,9 @@ export class FarHost {
     const host = new FarHost(holder);
     for (const link of LINKS) {
       ip('link', 'add', link.name, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(holder.pid));
-      host.ip('link', 'set', 'far', 'name', `far-${link.name}`);
+      // Without link-local addresses: their arrival a second later would be one more change of network.
+      ip('link', 'set', link.name, 'addrgenmode', 'none');
+      host.ip('link', 'set', 'far', 'addrgenmode', 'none', 'name', `far-${link.name}`);
       host.ip('addr', 'add', `${link.far}/24`, 'dev', `far-${link.name}`);
       host.ip('link', 'set', `far-${link.name}`, 'up');
       host.connect(link.name);
@@ -53,6 +55,8 @@ export class FarHost {
   /** Before a command that is to run there. */
   prefix;
   address = FAR;
+
+  #changed = false;
 
   constructor(holder) {
     this.holder = holder;
@@ -96,11 +100,13 @@ export class FarHost {
 
   /** Out of reach of the Wi-Fi. */
   cut(name) {
+    this.#changed = true;
     ip('link', 'set', name, 'down');
   }
 
   /** Another address in the same network, as after a new lease. */
   readdress(name, address) {
+    this.#changed = true;
     const link = LINKS.find((one) => one.name === name);
     ip('addr', 'del', `${link.near}/24`, 'dev', name);
     ip('addr', 'add', `${address}/24`, 'dev', name);
@@ -109,11 +115,14 @@ export class FarHost {
 
   /** A firewall that swallows UDP to an address, from now on. */
   blockUdp(address) {
+    this.#changed = true;
     ip('rule', 'add', 'pref', '1', 'ipproto', 'udp', 'to', address, 'blackhole');
   }
 
   /** Takes back what was done to the network. */
   heal() {
+    if (!this.#changed) return;
+    this.#changed = false;
     execFileSync('sh', ['-c', 'while ip rule del pref 1 2>/dev/null; do :; done']);
     for (const { name } of LINKS) this.connect(name);
   }

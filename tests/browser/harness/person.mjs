@@ -65,9 +65,18 @@ export class Person {
     if (directOnly) await page.evaluateOnNewDocument(DIRECT_ONLY);
     if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
     else await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
-    await page.goto(server.url, { waitUntil: 'load' });
+    await person.opens(server.url);
     await person.signIn();
     return person;
+  }
+
+  /** Opens the page. A network that has just changed (another scenario's end) may break a first attempt. */
+  async opens(url) {
+    await eventually(`${this.login} opens ${url}`, async () => {
+      const said = this.console.length;
+      await this.page.goto(url, { waitUntil: 'load' });
+      return !this.console.slice(said).some((line) => line.includes('ERR_NETWORK_CHANGED'));
+    });
   }
 
   console = [];

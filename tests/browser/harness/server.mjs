@@ -62,8 +62,9 @@ export class Server {
     /** Where its media goes, when that was asked for. */
     server.media = options.RINGHALL_MEDIA_LISTEN;
     try {
-      await server.#launch(options);
-      if (open) await server.#openUp(host);
+      // The demo's people are made on this machine, whatever the options say of another one.
+      await server.#launch(open ? {} : options);
+      if (open) await server.#openUp(options, host);
       return server;
     } catch (error) {
       await server.stop();
@@ -88,12 +89,12 @@ export class Server {
    * Starts it again without `--demo`, the way it stands on the internet: one port on the address of the network, with TLS,
    * for everything; `host`: on the second machine. The demo's people and chats are there already.
    */
-  async #openUp(host) {
+  async #openUp(options, host) {
     await this.kill();
     this.open = true;
     this.host = host;
     this.url = `https://${host?.address ?? HOST}:${this.port}`;
-    await this.#launch(this.#options);
+    await this.#launch(options);
   }
 
   /** Browsers are told to find TURN by TLS under this name: Firefox checks no certificate against an address. */
