@@ -37,6 +37,9 @@ const PROVEN_HOLDS: i64 = 400_000;
 const JITTERY: i64 = 2_000;
 /// With so much standing the link is full, and what the last moments delivered is what it carries.
 const FULL: i64 = 60_000;
+/// When the quickest packet in the later half of a feedback was no slower than this on top of the quickest of all, the queue
+/// was empty at that time, us: that delays rise has other reasons than us, such as a receiver that reads late.
+const EMPTY: i64 = 4_000;
 /// In so much time, us; for so long at the most, because a queue that others fill does not go away.
 const DRAIN_IN: f64 = 300_000.0;
 const DRAIN_AT_MOST: i64 = 2_000_000;
@@ -78,6 +81,8 @@ pub struct SendSide {
     /// The most that was offered in the last two seconds, negative.
     most_offered: Minimum<8>,
     standing: Standing,
+    /// The least delay in the later half of the last feedback, us of two clocks.
+    quickest: i64,
     loss: LossBased,
     limited: Limited,
     probing: Probing,
@@ -112,6 +117,7 @@ impl SendSide {
             offered: Window::default(),
             most_offered: Minimum::new(250_000),
             standing: Standing::new(),
+            quickest: 0,
             loss: LossBased::new(0),
             limited: Limited::default(),
             probing: Probing::default(),
@@ -200,6 +206,10 @@ impl SendSide {
         let mut batch = std::mem::take(&mut self.batch);
         batch.sort_unstable_by_key(|packet| (packet.arrival, packet.sent));
         let mut over = false;
+        let delays = batch[batch.len() / 2..]
+            .iter()
+            .map(|packet| packet.arrival.saturating_sub(packet.sent));
+        self.quickest = delays.min().unwrap_or(self.quickest);
         for packet in &batch {
             self.delivered.add(packet.arrival, packet.size);
             self.standing.add(now, packet.sent, packet.arrival);
@@ -306,7 +316,7 @@ impl Estimator for SendSide {
         let before = self.bitrate();
         let offered = self.offered.rate().unwrap_or(before);
         self.loss.observe(now, missing, reported, recovered, before, offered);
-        if over {
+        if over && self.standing.above(self.quickest) > EMPTY {
             let mut inputs = self.inputs();
             // A probe leaves a queue behind it, which is no reason to fall below what it has just measured.
             if let Some((proven, at)) = self.proven

@@ -27,6 +27,11 @@ impl Standing {
         self.recent.add(now, delay);
     }
 
+    /// How far above the earliest arrivals this delay is, us.
+    pub(crate) fn above(&self, delay: i64) -> i64 {
+        self.base.get().map_or(0, |base| delay.saturating_sub(base).max(0))
+    }
+
     /// The standing queue in us.
     pub(crate) fn queue(&self) -> i64 {
         match (self.recent.get(), self.base.get()) {

@@ -34,6 +34,8 @@ pub struct StreamView {
     /// Qualities that come and that the tile can use, the cheapest first. Where the codec can shed frame rate, the rung with
     /// fewer frames stands before the one with more, and both before the next resolution: that order is what is shed.
     pub rungs: SmallVec<[Rung; 4]>,
+    /// The layer that suits the tile, whether it comes or not.
+    pub ideal: u8,
     /// The rung that is sent now, counted in `rungs`; `None`: nothing is.
     pub now: Option<usize>,
 }

@@ -18,6 +18,7 @@ fn stream(slot: u16, height: u32, rungs: &[u64]) -> StreamView {
         height,
         recency: u32::from(slot) + 1,
         rungs: rungs.iter().enumerate().map(rung).collect(),
+        ideal: 0,
         now: None,
     }
 }

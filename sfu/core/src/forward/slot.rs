@@ -263,10 +263,14 @@ impl Outgoing {
         self.number.is_some()
     }
 
-    /// Whether [`Self::write_padding`] has a stream to write into. Not before the slot has sent something: a receiver that sees
-    /// its first packet asks for a key frame.
+    /// Whether [`Self::write_padding`] has a stream to write into.
     pub(crate) fn can_pad(&self) -> bool {
-        self.packets > 0 && self.config.rtx_ssrc.is_some() && self.config.transport_cc.is_some()
+        self.config.rtx_ssrc.is_some() && self.config.transport_cc.is_some()
+    }
+
+    /// Whether the slot has sent anything yet.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.packets > 0
     }
 
     /// Writes a packet of the retransmission stream that is all padding (RFC 3550 section 5.1), and returns its length and

@@ -1,4 +1,4 @@
-//! Reads a compound packet part by part. Whatever does not fit its own length ends the reading.
+//! Reads a compound packet part by part. Whatever does not fit the compound ends the reading.
 
 use sfu_bwe::Bitrate;
 
@@ -65,6 +65,8 @@ pub enum Packet<'a> {
     Remb(Bitrate),
     /// Anything else: nobody here uses it.
     Other,
+    /// It does not fit its own length, or that of the compound; of the compound nothing more can be read then.
+    Malformed,
 }
 
 /// The report blocks of a packet.
@@ -147,29 +149,43 @@ impl<'a> Iterator for Packets<'a> {
                 ssrc: u32_at(entry, 0)?,
             });
         }
-        let &[first, kind, l0, l1] = self.data.first_chunk::<4>()?;
-        let length = 4 + 4 * usize::from(u16::from_be_bytes([l0, l1]));
-        if first >> 6 != 2 || length > self.data.len() {
-            self.data = &[];
+        if self.data.is_empty() {
             return None;
         }
-        let (packet, rest) = self.data.split_at(length);
-        self.data = rest;
+        let Some((first, kind, packet)) = self.split() else {
+            self.data = &[];
+            return Some(Packet::Malformed);
+        };
         let mut body = &packet[4..];
         if first & 0x20 != 0 {
             let padding = usize::from(*packet.last()?);
-            body = body.get(..body.len().checked_sub(padding)?)?;
+            let Some(whole) = body.len().checked_sub(padding).and_then(|end| body.get(..end)) else {
+                return Some(Packet::Malformed);
+            };
+            body = whole;
         }
         let count = usize::from(first & 0x1f);
         let blocks = |from: usize| {
             let end = (from + 24 * count).min(body.len());
             Blocks(body.get(from..end).unwrap_or_default())
         };
-        Some(self.read(kind, count, body, blocks).unwrap_or(Packet::Other))
+        Some(self.read(kind, count, body, blocks).unwrap_or(Packet::Malformed))
     }
 }
 
 impl<'a> Packets<'a> {
+    /// Takes the next packet off: its first byte, its kind, and all of it.
+    fn split(&mut self) -> Option<(u8, u8, &'a [u8])> {
+        let &[first, kind, l0, l1] = self.data.first_chunk::<4>()?;
+        let length = 4 + 4 * usize::from(u16::from_be_bytes([l0, l1]));
+        if first >> 6 != 2 || length > self.data.len() {
+            return None;
+        }
+        let (packet, rest) = self.data.split_at(length);
+        self.data = rest;
+        Some((first, kind, packet))
+    }
+
     fn read(
         &mut self,
         kind: u8,
@@ -195,7 +211,8 @@ impl<'a> Packets<'a> {
                 },
             },
             (205, 15) => Packet::Feedback(Statuses::parse(body.get(8..)?)?),
-            (206, 15) => Packet::Remb(super::feedback::remb(body.get(8..)?)?),
+            // Applications may put anything else into this kind.
+            (206, 15) => super::feedback::remb(body.get(8..)?).map_or(Packet::Other, Packet::Remb),
             (206, 1) => Packet::KeyFrameRequest { ssrc: u32_at(body, 4)? },
             (206, 4) => {
                 let (entry, rest) = body.get(8..)?.split_first_chunk::<8>()?;

@@ -9,7 +9,7 @@ pub enum Drop {
     Nobody,
     /// The transport did not believe it, or had no use for it.
     Transport,
-    /// Authentic, but not RTP.
+    /// Authentic, but not RTP, or a part of RTCP that cannot be read.
     Malformed,
     /// A stream that was not negotiated, or one too many.
     UnknownStream,

@@ -66,6 +66,7 @@ impl Shard {
                         downlink.estimator().remb(now, bitrate);
                     }
                 }
+                Packet::Malformed => self.counters.drop(Drop::Malformed),
                 Packet::Bye { .. } | Packet::Other => {}
             }
         }

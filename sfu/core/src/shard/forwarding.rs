@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::downlink::{Downlink, Waiting};
+use super::downlink::Downlink;
 use super::member::Viewer;
+use super::pacing::Waiting;
 use super::{Counters, Drop, Shard};
 use crate::forward::{Admission, Arena, GROWTH, Meta, Outgoing, PacketKey, Route, ShardClock, Slab};
 use crate::transport::{MAX_SEAL_OVERHEAD, Transport};

@@ -120,6 +120,7 @@ impl Shard {
                     }
                     let room = member.room;
                     self.mark_room(room);
+                    self.allot_soon(key);
                     self.event(Event::Recovered(id));
                     self.reschedule(key);
                     self.refresh_after_restart(now, key);

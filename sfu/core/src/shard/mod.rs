@@ -11,6 +11,7 @@
 //! Nothing walks all participants per packet: a publisher's layer lists its viewers, a dirty list names the rooms whose
 //! slots must be filled anew, one heap holds the next deadline of each participant and room.
 
+mod allotment;
 mod backlog;
 mod bindings;
 mod counters;
@@ -26,6 +27,7 @@ mod leave;
 mod member;
 mod negotiate;
 mod negotiated;
+mod pacing;
 mod rebind;
 mod received;
 mod relay;
@@ -124,6 +126,7 @@ pub struct Shard {
     by_ssrc: HashMap<u32, u32>,
     rooms: HashMap<RoomId, Room>,
     dirty_rooms: Vec<RoomId>,
+    dirty_allotments: Vec<u32>,
     dirty_bindings: Vec<u32>,
     dirty_wants: Vec<u32>,
     outbox: Outbox,
@@ -151,6 +154,7 @@ impl Shard {
             by_ssrc: HashMap::new(),
             rooms: HashMap::new(),
             dirty_rooms: Vec::new(),
+            dirty_allotments: Vec::new(),
             dirty_bindings: Vec::new(),
             dirty_wants: Vec::new(),
             outbox: Outbox::default(),

@@ -136,7 +136,9 @@ impl Shard {
                     if config.transport_cc.is_some() || remb {
                         let numbered = config.transport_cc.is_some();
                         let downlink = member.downlink.get_or_insert_with(|| Downlink::new(now));
-                        downlink.numbered |= numbered;
+                        if numbered {
+                            downlink.number_packets(now);
+                        }
                     }
                     let seed = [random.u32(), random.u32()];
                     member

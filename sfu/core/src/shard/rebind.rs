@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Shard;
 use super::downlink::Allowed;
-use super::member::{Bound, Viewer};
+use super::member::{Bound, Track, Viewer};
 use crate::room::{Assigned, Candidate, SlotView, assign, choose_layer};
 use crate::rtp::MAX_LAYERS;
 
@@ -66,24 +66,34 @@ impl Shard {
     }
 
     /// Binds a slot, or adjusts the layer of one that is bound already.
-    fn link(&mut self, now: Instant, key: u32, slot: u16, wanted: Assigned) {
+    pub(super) fn link(&mut self, now: Instant, key: u32, slot: u16, wanted: Assigned) {
         let viewer = Viewer { member: key, slot };
         let Some(publisher_key) = self.by_id.get(&wanted.participant).copied() else {
             return;
         };
-        let downlink = self
-            .members
-            .get(key as usize)
-            .and_then(|member| member.downlink.as_ref());
-        let allowed = downlink.map_or(Allowed::All, |downlink| downlink.allowed(slot));
-        let Some(publisher) = self.members.get_mut(publisher_key as usize) else {
+        let Some(publisher) = self.members.get(publisher_key as usize) else {
             return;
         };
         let Some(track_at) = publisher.track_of(wanted.source) else {
             return;
         };
-        let track = &mut publisher.tracks[track_at];
+        let track = &publisher.tracks[track_at];
         let (ideal, best) = choose_layer(&track.layer_views(now), wanted.height);
+        if let Some(meanwhile) = self.meanwhile(key, slot, &wanted, track, ideal as u8) {
+            self.undecided(key, slot, meanwhile);
+        }
+        let downlink = self
+            .members
+            .get(key as usize)
+            .and_then(|member| member.downlink.as_ref());
+        let allowed = downlink.map_or(Allowed::All, |downlink| downlink.allowed(slot));
+        let Some(track) = self
+            .members
+            .get(publisher_key as usize)
+            .map(|member| &member.tracks[track_at])
+        else {
+            return;
+        };
         // With nothing live yet, wait for the ideal layer.
         let best = best.unwrap_or(ideal);
         let (at, most) = match allowed {
@@ -161,6 +171,22 @@ impl Shard {
         }
     }
 
+    /// What a slot may carry until it has been decided about, when it shows something that nobody has decided about yet, or
+    /// would suit a better layer than before.
+    fn meanwhile(&self, key: u32, slot: u16, wanted: &Assigned, track: &Track, ideal: u8) -> Option<Allowed> {
+        let place = self.members.get(key as usize)?.slots.get(usize::from(slot))?;
+        if wanted.source.is_audio() || wanted.height == 0 || !track.layers.iter().any(|layer| layer.live) {
+            return None;
+        }
+        match &place.bound {
+            Some(bound) if bound.height != 0 && bound.current.is_some() => {
+                (ideal > bound.ideal).then(|| Allowed::Layer(track.carried(place), MAX_LAYERS - 1))
+            }
+            Some(bound) if bound.height != 0 => None,
+            _ => Some(Allowed::Nothing),
+        }
+    }
+
     /// Empties a slot.
     pub(super) fn unlink(&mut self, key: u32, slot: u16) {
         let viewer = Viewer { member: key, slot };
@@ -200,6 +226,7 @@ impl Shard {
             });
         }
         self.mark_room(room);
+        self.allot_soon(key);
     }
 
     /// Empties every slot that carries something of this participant.

@@ -113,6 +113,9 @@ impl Shard {
             }
             self.tell_room(id, false);
         }
+        while let Some(key) = self.dirty_allotments.pop() {
+            self.allot_now(now, key);
+        }
         self.settle_wants();
         while let Some(key) = self.dirty_bindings.pop() {
             self.tell_bindings(key);

@@ -60,6 +60,13 @@ pub struct Client {
     pub layers: Vec<Layer>,
     pub connected: bool,
     pub rtcp_datagrams: Vec<Instant>,
+    /// Packets of a frame, and bytes in each.
+    pub frame: (u8, usize),
+    /// The camera is one VP9 stream of so many spatial layers (180, 360 and 720 lines), each building on the one below in key
+    /// pictures only; 0: VP8.
+    pub spatial: u8,
+    /// When each video packet of a camera without layers was written, by its number.
+    pub written: Vec<Instant>,
 }
 
 impl Client {
@@ -91,12 +98,15 @@ impl Client {
         self.next_audio += 1;
     }
 
-    /// A VP8 frame in two packets, in every layer; a key frame when one was asked for.
+    /// A VP8 frame, in two packets unless said otherwise, in every layer; a key frame when one was asked for.
     pub fn write_frame(&mut self, now: Instant) {
         let (Some(mid), true) = (self.video, self.send_video) else {
             return;
         };
         self.time += 3_600;
+        if self.spatial > 0 {
+            return self.write_picture(mid, now);
+        }
         if self.layers.is_empty() {
             let mut layer = Layer {
                 rid: None,
@@ -108,6 +118,7 @@ impl Client {
                 sends: true,
             };
             self.write_layer(mid, &mut layer, now);
+            self.written.resize(layer.next as usize, now);
             (self.next_video, self.picture) = (layer.next, layer.picture);
             return;
         }
@@ -122,7 +133,8 @@ impl Client {
         let pt = self.pt(Codec::Vp8);
         let key = std::mem::take(&mut layer.want_key);
         layer.picture = (layer.picture + 1) & 0x7fff;
-        for part in 0..2_u8 {
+        let (packets, bytes) = self.frame;
+        for part in 0..packets {
             let mut payload = vec![if part == 0 { 0x90 } else { 0x80 }, 0x80];
             payload.extend((layer.picture | 0x8000).to_be_bytes());
             if part == 0 {
@@ -131,14 +143,63 @@ impl Client {
                 payload.extend(layer.height.to_le_bytes());
             }
             payload.extend(layer.next.to_be_bytes());
-            payload.resize(600, part);
+            payload.resize(bytes, part);
             let write = RtpWrite::new(pt, layer.next.into(), self.time, now, payload)
-                .marker(part == 1)
+                .marker(part + 1 == packets)
                 .nackable(true);
             let mut api = self.rtc.direct_api();
             api.stream_tx_by_mid(mid, layer.rid).unwrap().write_rtp(write);
             layer.next += 1;
         }
+    }
+
+    /// A VP9 picture, each spatial layer in one packet (RFC 9628 section 4.2, not flexible).
+    fn write_picture(&mut self, mid: Mid, now: Instant) {
+        let pt = self.pt(Codec::Vp9);
+        let key = std::mem::take(&mut self.want_key);
+        self.picture = (self.picture + 1) & 0x7fff;
+        for spatial in 0..self.spatial {
+            let predicted = if key { 0 } else { 0x40 };
+            let structure = key && spatial == 0;
+            // I, L, B and E; V where the structure follows.
+            let mut payload = vec![0x80 | predicted | 0x20 | 0x0c | if structure { 0x02 } else { 0 }];
+            payload.extend((self.picture | 0x8000).to_be_bytes());
+            payload.push(spatial << 1 | u8::from(key && spatial > 0));
+            payload.push(self.picture as u8);
+            if structure {
+                payload.push((self.spatial - 1) << 5 | 0x10);
+                for height in [180_u16, 360, 720].into_iter().take(usize::from(self.spatial)) {
+                    payload.extend((height * 16 / 9).to_be_bytes());
+                    payload.extend(height.to_be_bytes());
+                }
+            }
+            payload.resize(300 * (usize::from(spatial) + 1), spatial);
+            let write = RtpWrite::new(pt, self.next_video.into(), self.time, now, payload)
+                .marker(spatial + 1 == self.spatial)
+                .nackable(true);
+            let mut api = self.rtc.direct_api();
+            api.stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
+            self.next_video += 1;
+        }
+    }
+
+    /// The server says which layers are watched. One that is switched on begins with a key frame.
+    pub fn obey(&mut self, active: &[bool]) {
+        if self.spatial > 0 {
+            let wanted = active.iter().rposition(|on| *on).map_or(1, |top| top as u8 + 1);
+            self.want_key |= wanted > self.spatial;
+            self.spatial = wanted;
+        }
+        for (layer, on) in self.layers.iter_mut().zip(active) {
+            layer.want_key |= *on && !layer.sends;
+            layer.sends = *on;
+        }
+    }
+
+    /// The number that the publisher of a packet of video gave it (see [`Self::write_frame`]).
+    pub fn number(packet: &RtpPacket) -> u64 {
+        let at = if packet.payload[0] & 0x10 == 0 { 4 } else { 14 };
+        u64::from_be_bytes(packet.payload[at..at + 8].try_into().unwrap())
     }
 
     /// Somebody cannot decode: the next frame of that layer is a key frame.

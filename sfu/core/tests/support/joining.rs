@@ -67,6 +67,9 @@ impl World {
             layers,
             connected: false,
             rtcp_datagrams: Vec::new(),
+            frame: (2, 600),
+            spatial: 0,
+            written: Vec::new(),
         });
         let at = self.clients.len() - 1;
         let mut simulcast = Simulcast::new();

@@ -12,7 +12,7 @@
     reason = "this is a test; the helpers are only not marked as one"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use sfu_core::forward::PacketBuffer;
 use sfu_core::sdp::CodecPolicy;
 use sfu_core::shard::{Backlog, Event, Shard, ShardConfig};
 use sfu_core::transport::Identity;
-use sfu_core::types::{Path, Random, RoomId};
+use sfu_core::types::{ParticipantId, Path, Random, RoomId};
 use str0m::format::Codec;
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
@@ -30,10 +30,11 @@ use str0m::{Input, Output};
 mod client;
 mod decode;
 mod joining;
+mod network;
 mod relays;
 
 pub use client::{Client, Layer};
-pub use decode::assert_decodable;
+pub use decode::{assert_decodable, assert_layers_decodable};
 pub use relays::Relays;
 
 pub const ROOM: RoomId = RoomId(1);
@@ -84,6 +85,11 @@ pub struct World {
     pub links: BTreeMap<usize, Link>,
     /// Connections by TCP to clients.
     pub streams: BTreeMap<usize, Stream>,
+    /// Clients that read nothing before this time; what comes meanwhile waits for them.
+    pub hold_down: BTreeMap<usize, Instant>,
+    /// How long datagrams to the shard take.
+    pub delay_up: Duration,
+    rising: BTreeMap<(Instant, u64), (Path, Vec<u8>)>,
     /// What is on its way: by arrival.
     in_air: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
     start: Instant,
@@ -93,6 +99,13 @@ pub struct World {
     pub probe: fn() -> usize,
     /// What it rose by for each media packet.
     pub costs: Vec<usize>,
+    /// Time between two looks at the clock.
+    pub step: Duration,
+    /// Frames of different publishers leave at different times.
+    pub staggered: bool,
+    /// Publishers do what the server says about layers, so long after it has said so: signaling takes its time.
+    pub obedient: Option<Duration>,
+    told: VecDeque<(Instant, ParticipantId, Vec<bool>)>,
     tick: u64,
     addresses: u16,
     sent: u64,
@@ -195,11 +208,18 @@ impl World {
             down: Vec::new(),
             links: BTreeMap::new(),
             streams: BTreeMap::new(),
+            hold_down: BTreeMap::new(),
+            delay_up: Duration::ZERO,
+            rising: BTreeMap::new(),
             in_air: BTreeMap::new(),
             start: now,
             waits: Vec::new(),
             probe: || 0,
             costs: Vec::new(),
+            step: STEP,
+            staggered: false,
+            obedient: None,
+            told: VecDeque::new(),
             tick: 0,
             addresses: 0,
             sent: 0,
@@ -224,18 +244,20 @@ impl World {
         }
     }
 
-    /// Lets `time` pass: an audio packet every 20 ms and a frame of two packets every 40 ms from every publisher.
+    /// Lets `time` pass: an audio packet every 20 ms and a frame every 40 ms from every publisher.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
+        let sound = (Duration::from_millis(20).as_micros() / self.step.as_micros()) as u64;
         while self.now < end {
-            self.now += STEP;
+            self.now += self.step;
             self.tick += 1;
             for at in 0..self.clients.len() {
+                let turn = self.tick + if self.staggered { at as u64 * 7 } else { 0 };
                 if self.clients[at].connected {
-                    if self.tick.is_multiple_of(4) {
+                    if turn.is_multiple_of(sound) {
                         self.clients[at].write_audio(self.now);
                     }
-                    if self.tick.is_multiple_of(8) {
+                    if turn.is_multiple_of(2 * sound) {
                         self.clients[at].write_frame(self.now);
                     }
                 }
@@ -255,7 +277,7 @@ impl World {
                 "it did not happen within {limit:?}; events: {:?}",
                 self.events
             );
-            self.run(STEP);
+            self.run(self.step);
         }
     }
 
@@ -263,133 +285,6 @@ impl World {
         self.run_until(Duration::from_secs(10), |world| {
             world.clients.iter().all(|client| client.connected)
         });
-    }
-
-    fn poll(&mut self, at: usize) {
-        loop {
-            let client = &mut self.clients[at];
-            match client.rtc.poll_output().unwrap() {
-                Output::Timeout(_) => break,
-                Output::Transmit(transmit) => {
-                    let datagram: Vec<u8> = transmit.contents.to_vec();
-                    if !(self.lose_up)(at, &datagram) {
-                        let path = Path::Udp {
-                            local: server_at(client.shard),
-                            remote: client.address,
-                        };
-                        self.deliver(path, &datagram);
-                    }
-                }
-                Output::Event(event) => match event {
-                    str0m::Event::Connected => client.connected = true,
-                    str0m::Event::RtpPacket(packet) => client.received.push(packet),
-                    str0m::Event::KeyframeRequest(asked) => client.key_frame_asked(asked.rid),
-                    _ => {}
-                },
-            }
-        }
-    }
-
-    /// A datagram from anywhere to the shard.
-    pub fn deliver(&mut self, path: Path, datagram: &[u8]) {
-        let length = datagram.len().min(self.buffer.bytes.len());
-        self.buffer.bytes[..length].copy_from_slice(&datagram[..length]);
-        self.buffer.len = length;
-        let media = length > 12 && datagram[0] >> 6 == 2 && !(192..224).contains(&datagram[1]);
-        let Path::Udp { local, .. } = path else { return };
-        let number = usize::from(local.port() - server().port());
-        if self.relays.stalled.contains(&(number as u8)) {
-            return;
-        }
-        let now = self.now;
-        let before = (self.probe)();
-        let shard = match number.checked_sub(1) {
-            None => &mut self.shard,
-            Some(other) => &mut self.others[other],
-        };
-        shard.handle_datagram(now, path, &mut self.buffer);
-        if !self.others.is_empty() {
-            match self.others.as_mut_slice() {
-                [other] => self.relays.exchange(now, &mut [&mut self.shard, other]),
-                _ => self.exchange(),
-            }
-        }
-        if media {
-            self.costs.push((self.probe)() - before);
-        }
-    }
-
-    fn serve(&mut self) {
-        let now = self.now;
-        for number in 0..=self.others.len() {
-            if self.relays.stalled.contains(&(number as u8)) {
-                continue;
-            }
-            let shard = self.at(number);
-            if shard.next_deadline().is_some_and(|at| at <= now) {
-                shard.handle_timeout(now);
-            }
-        }
-        self.exchange();
-        let Self {
-            shard,
-            others,
-            events,
-            clients,
-            down,
-            ..
-        } = self;
-        for shard in std::iter::once(shard).chain(others) {
-            while let Some(event) = shard.poll_event() {
-                events.push(event);
-            }
-            let arena = shard.outgoing();
-            for (path, datagram) in arena.iter() {
-                let Path::Udp { remote, .. } = path else { continue };
-                if let Some(at) = clients.iter().position(|client| client.address == remote) {
-                    down.push((at, datagram.to_vec()));
-                }
-            }
-            arena.clear();
-        }
-        for (at, datagram) in std::mem::take(&mut self.down) {
-            if (200..=207).contains(&datagram.get(1).copied().unwrap_or_default()) && datagram[0] >> 6 == 2 {
-                let now = self.now;
-                self.clients[at].rtcp_datagrams.push(now);
-            }
-            if (self.lose_down)(at, &datagram) {
-                continue;
-            }
-            let mut arrival = self.now;
-            if let Some(stream) = self.streams.get_mut(&at) {
-                arrival = stream.send(self.now, datagram.len() + 2);
-            }
-            if let Some(link) = self.links.get_mut(&at) {
-                let passage = link.send(self.now - self.start, datagram.len() + 28);
-                self.waits.push((self.now - self.start, at, passage.queued));
-                let Some(through) = passage.arrival else { continue };
-                arrival = self.start + through;
-            }
-            self.in_air.insert((arrival, self.sent), (at, datagram));
-            self.sent += 1;
-        }
-        for (at, stream) in &mut self.streams {
-            let backlog = stream.backlog(self.now);
-            if stream.told {
-                let remote = self.clients[*at].address;
-                let local = server();
-                self.shard.backlog(self.now, Path::Udp { local, remote }, backlog);
-            }
-        }
-        while let Some(entry) = self.in_air.first_entry()
-            && entry.key().0 <= self.now
-        {
-            let (at, datagram) = entry.remove();
-            let client = &mut self.clients[at];
-            let receive = Receive::new(Protocol::Udp, server_at(client.shard), client.address, &datagram).unwrap();
-            client.rtc.handle_input(Input::Receive(self.now, receive)).unwrap();
-            self.poll(at);
-        }
     }
 
     /// Packets that `client` received with this publisher's number, in one kind of slot.
@@ -401,6 +296,26 @@ impl World {
                 && (packet.header.payload_type == opus) == audio
         };
         self.clients[client].received.iter().filter(of).collect()
+    }
+
+    /// What became of each packet that a camera without layers wrote from `from` on: how long it took to `client`, or that it
+    /// has not come.
+    pub fn fates(&self, publisher: usize, client: usize, from: Duration) -> Vec<(Duration, Option<Duration>)> {
+        let sender = &self.clients[publisher];
+        let mut arrived = vec![None; sender.written.len()];
+        for packet in self.received_from(client, sender.id.0, false) {
+            arrived[Client::number(packet) as usize] = Some(packet.timestamp);
+        }
+        let written = sender.written.iter().zip(arrived).skip(1);
+        let fate = |(at, arrived): (&Instant, Option<Instant>)| (*at - self.start, arrived.map(|then| then - *at));
+        written.map(fate).filter(|(at, _)| *at >= from).collect()
+    }
+
+    /// When each picture of a publisher was whole at `client`, from an instant on.
+    pub fn pictures(&self, client: usize, publisher: u32, from: Instant) -> Vec<Instant> {
+        let packets = self.received_from(client, publisher, false).into_iter();
+        let ends = packets.filter(|packet| packet.header.marker && packet.timestamp >= from);
+        ends.map(|packet| packet.timestamp).collect()
     }
 
     /// Simulated time since the beginning.
