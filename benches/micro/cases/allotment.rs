@@ -30,6 +30,7 @@ impl Allotment {
                     bitrate: kbps(*rate),
                 })
                 .collect(),
+            ideal: 2,
             now: slot.is_multiple_of(2).then_some(1),
         };
         Self {
