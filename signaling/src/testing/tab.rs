@@ -66,7 +66,8 @@ impl Tab {
         ClientFrame::Hello(Hello {
             token,
             device: self.device.clone(),
-            resume: self.resume.clone(),
+            // A replay instead of the snapshot that has not come would leave out all that it says.
+            resume: self.resume.clone().filter(|_| !self.wants_snapshot),
             lang: None,
         })
     }

@@ -24,7 +24,9 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
-        let Some(downlink) = &mut member.downlink else { return };
+        let Some(downlink) = member.downlink.as_mut().filter(|downlink| downlink.is_limited()) else {
+            return;
+        };
         downlink.limit(slot, meanwhile);
         self.allot_soon(key);
     }
@@ -33,6 +35,7 @@ impl Shard {
     pub(super) fn allot_soon(&mut self, key: u32) {
         if let Some(member) = self.members.get_mut(key as usize)
             && let Some(downlink) = &mut member.downlink
+            && downlink.is_limited()
             && !std::mem::replace(&mut downlink.undecided, true)
         {
             self.dirty_allotments.push(key);

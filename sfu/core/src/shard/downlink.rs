@@ -219,10 +219,15 @@ impl Downlink {
         next.map(|at| at.max(self.not_before))
     }
 
+    /// Whether anything is ever said of its link. It is not limited otherwise: nothing would ever lift a limit.
+    pub(super) fn is_limited(&self) -> bool {
+        self.numbered || self.estimator.estimate().known
+    }
+
     /// What may be spent now.
     pub(super) fn budget(&mut self, now: Instant) -> Budget {
         let estimate = self.estimator.estimate();
-        if !self.numbered && !estimate.known {
+        if !self.is_limited() {
             // It may send its own estimate, and may not.
             return Budget::steady(Bitrate::bps(u64::MAX));
         }

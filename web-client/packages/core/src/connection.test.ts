@@ -35,6 +35,14 @@ describe("resume", () => {
     expect(server.socket.hello).toMatchObject({ token: "token-2", resume: { session: "s1", seq: 41, epoch: 3 } });
   });
 
+  test("a connection that is lost before its snapshot begins anew, not with a replay", async () => {
+    server.accept({ session: "s1", epoch: 3, seq: 40 });
+    server.socket.drop();
+    await clock.advance(0);
+    server.socket.open();
+    expect(server.socket.hello.resume).toBeUndefined();
+  });
+
   test("a replayed event that was seen is dropped, a new one is not", async () => {
     server.accept();
     server.socket.receive(message(1));

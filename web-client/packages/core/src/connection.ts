@@ -59,6 +59,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #socket: Socket | null = null;
   #state: ConnectionState = "connecting";
   #resume: Resume | null = null;
+  /** A snapshot was promised and has not come: a replay instead of it would leave out all that it says. */
+  #wantsSnapshot = false;
   #failures = 0;
   #lostAt = 0;
   #notBefore = 0;
@@ -125,7 +127,7 @@ export class Connection extends Emitter<ConnectionEvents> {
         t: "hello",
         token: token(),
         device,
-        ...(this.#resume && { resume: this.#resume }),
+        ...(this.#resume && !this.#wantsSnapshot && { resume: this.#resume }),
         ...(lang && { lang }),
       };
       socket.send(JSON.stringify(hello));
@@ -170,6 +172,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #welcomed(welcome: Welcome): void {
     const resumed = welcome.replay !== null && this.#resume !== null;
+    this.#wantsSnapshot = !resumed;
     this.#resume = {
       session: welcome.session,
       epoch: welcome.epoch,
@@ -187,6 +190,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (!this.#resume) return;
     if (event.op !== "snapshot" && event.seq <= this.#resume.seq) return;
     this.#resume.seq = event.seq;
+    if (event.op === "snapshot") this.#wantsSnapshot = false;
     this.emit("event", event as unknown as EventBody);
   }
 
