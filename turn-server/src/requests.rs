@@ -154,7 +154,7 @@ impl Server {
         let reply = allocated(time, client, view, &allocation, missing);
         self.due.push(Reverse((until, id)));
         self.by_client.insert(client, id);
-        self.allocations.insert(id, allocation);
+        self.allocations.insert(id, Box::new(allocation));
         self.counters.allocated += 1;
         Ok(reply)
     }

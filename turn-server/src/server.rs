@@ -178,7 +178,8 @@ pub struct Server {
     pub(crate) nonces: Nonces,
     pub(crate) usage: Usage,
     pub(crate) by_client: HashMap<Client, AllocationId>,
-    pub(crate) allocations: HashMap<AllocationId, Allocation>,
+    /// Boxed: a table is up to twice as large as what is in it.
+    pub(crate) allocations: HashMap<AllocationId, Box<Allocation>>,
     /// When to look at an allocation again: at most as late as it ends, one entry each.
     pub(crate) due: BinaryHeap<Reverse<(Instant, AllocationId)>>,
     pub(crate) next_id: u64,

@@ -246,7 +246,12 @@ impl Downlink {
         // Who never says what arrives gets what was begun with, and then less and less.
         let silent = self.numbered && estimate.bitrate < START;
         if !estimate.known && !silent {
-            return None;
+            // Nothing is known yet, and the budget is the same; a picture that had not begun at the last allotment may flow now.
+            let early = self
+                .allocated
+                .0
+                .is_some_and(|at| now.saturating_duration_since(at) < ALLOCATE_INTERVAL);
+            return (!early && !self.limits.is_empty()).then(|| self.budget(now));
         }
         self.pacer.set_estimate(estimate.bitrate, now);
         self.known_since.get_or_insert(now);
