@@ -91,8 +91,7 @@ fn run(steps: &[Step]) {
             Step::Pass(seconds) => {
                 world.pass(u64::from(*seconds));
                 world.timeout();
-                let alive = |a: &crate::allocation::Allocation| a.until > world.time.now;
-                assert!(world.server.allocations.values().all(alive));
+                assert!(world.server.allocations.values().all(|a| a.until > world.time.now));
             }
             Step::Garbage(who, bytes) => {
                 world.handle(people[usize::from(*who)].at, bytes);
