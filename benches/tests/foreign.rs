@@ -115,10 +115,15 @@ async fn a_server_that_runs_already_is_measured_by_whip_and_whep_with_its_tokens
 
 #[test]
 fn clients_of_another_implementation_publish_and_watch_by_whip_and_whep() {
-    let text = BY_WHIP.replace("CLIENT", "client = \"webrtc\"");
+    // Both pictures fit into what a viewer begins with: this client has no retransmission stream to be probed with. It may also lose
+    // the key frame that comes with the handshake, and does not ask for another, so its first frame says nothing of the server.
+    let text = BY_WHIP
+        .replace("CLIENT", "client = \"webrtc\"")
+        .replace("300_000", "150_000");
     let figures = run(&text, "ringhall", &[]);
-    arrived(&figures, 4, 2.0 * 2.0 * 2.0);
-    assert!(figures.timings["first_frame_ms"].count >= 2, "{:?}", figures.timings);
+    // Frames of one packet.
+    arrived(&figures, 4, 2.0 * 2.0 * 1.5);
+    assert_eq!(figures.timings["first_audio_ms"].count, 2, "{:?}", figures.timings);
 }
 
 const CALL: &str = r#"
