@@ -105,6 +105,9 @@ impl Receiver {
             }
             self.newest = index;
         } else {
+            // First what is too old goes, and holes with it: what arrives for one of those has no place any more. Kept all the
+            // same, it would be overwritten a lap later and never given back.
+            self.expire(slab, now);
             if index < self.oldest {
                 return Arrival::Late;
             }
@@ -112,6 +115,7 @@ impl Receiver {
                 return Arrival::Duplicate;
             }
             self.gaps.fill(index);
+            return Arrival::New { outage };
         }
         self.expire(slab, now);
         Arrival::New { outage }
@@ -257,5 +261,48 @@ impl Receiver {
                 slab.free(key);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests need some instant to count from")]
+mod tests {
+    use super::*;
+    use crate::forward::{Meta, PacketBuffer};
+    use crate::rtp::Header;
+    use crate::sdp::CodecKind;
+
+    #[test]
+    fn what_comes_for_a_hole_that_was_passed_over_is_late_and_nothing_is_kept_for_ever() {
+        let start = Instant::now();
+        let (mut slab, mut receiver) = (Slab::default(), Receiver::new(90_000, true, 8));
+        let mut arrive = |index: u64, ms: u64| {
+            let now = start + Duration::from_millis(ms);
+            let arrival = receiver.arrive(index, &mut slab, now);
+            if let Arrival::New { .. } = arrival {
+                let packet = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+                let meta = Meta::new(Header::parse(&packet).unwrap(), index, CodecKind::Vp8);
+                let mut buffer = PacketBuffer {
+                    len: packet.len(),
+                    ..PacketBuffer::default()
+                };
+                let key = slab.keep(&mut buffer, meta).unwrap();
+                receiver.keep(index, 0, key, false, now);
+            }
+            arrival
+        };
+        let new = Arrival::New { outage: false };
+        assert_eq!([arrive(100, 0), arrive(102, 10), arrive(103, 1_000)], [new, new, new]);
+        // 102 is too old by now, and 101 before it.
+        assert_eq!(arrive(101, 1_600), Arrival::Late);
+        assert_eq!(
+            (104..=130)
+                .map(|index| arrive(index, 1_700))
+                .filter(|a| *a == new)
+                .count(),
+            27
+        );
+        receiver.drop_cache(&mut slab);
+        assert_eq!(slab.len(), 0);
     }
 }
