@@ -206,8 +206,6 @@ pub enum Effect {
     Updated(UserId),
     /// Ephemeral, to the initiator: a device of this callee rings.
     Ringing(UserId),
-    /// Ephemeral, to the chat: count or status changed.
-    Changed,
     /// Ephemeral, to the user: muted (true) or let speak by a moderator.
     Muted {
         /// Whose.

@@ -88,7 +88,6 @@ impl Step<'_> {
             self.expect_media(&seated);
         }
         self.settle(EndReason::LastLeft, None);
-        self.effects.push(Effect::Changed);
         Ok(self.done(Outcome::Joined))
     }
 
@@ -169,7 +168,6 @@ impl Step<'_> {
         } else {
             self.free(user, ParticipantStatus::Left, "left");
             self.settle(EndReason::Hangup, Some(user));
-            self.effects.push(Effect::Changed);
         }
         self.done(Outcome::Done)
     }

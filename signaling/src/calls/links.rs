@@ -102,7 +102,6 @@ impl Step<'_> {
 
     pub(super) fn publishers_changed(mut self) -> Transition {
         self.settle(EndReason::LastLeft, None);
-        self.effects.push(Effect::Changed);
         self.done(Outcome::Done)
     }
 }

@@ -90,7 +90,6 @@ impl Step<'_> {
         }
         self.tell([user.clone()], Note::Kicked(by.clone()));
         self.settle(EndReason::Hangup, Some(by));
-        self.effects.push(Effect::Changed);
         Ok(self.done(Outcome::Done))
     }
 
@@ -142,7 +141,6 @@ impl Step<'_> {
                 self.let_in(by, &user);
             }
         }
-        self.effects.push(Effect::Changed);
         Ok(self.done(Outcome::Done))
     }
 

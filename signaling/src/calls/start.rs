@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{At, Call, CallConfig, Chat, Effect, EventType, NewCall, Note, Refusal, Transition, step::Step};
+use super::{At, Call, CallConfig, Chat, EventType, NewCall, Note, Refusal, Transition, step::Step};
 use crate::ids::UserId;
 use crate::protocol::{CallStatus, ChatType, EndReason, Outcome};
 
@@ -66,7 +66,6 @@ pub fn start(chat: &Chat, new: NewCall, now: At, config: &CallConfig) -> Result<
     for user in &rung {
         step.ring(user, None);
     }
-    step.effects.push(Effect::Changed);
     Ok(step.done(Outcome::Joined))
 }
 

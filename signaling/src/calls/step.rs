@@ -219,7 +219,6 @@ impl<'a> Step<'a> {
         let everybody = self.everybody();
         self.tell(everybody, Note::Ended);
         self.effects.push(Effect::CallMessage);
-        self.effects.push(Effect::Changed);
         self.effects.push(Effect::Over);
     }
 

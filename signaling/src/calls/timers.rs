@@ -38,7 +38,6 @@ impl Step<'_> {
                 self.effects.push(Effect::Alone(user));
             }
         }
-        self.effects.push(Effect::Changed);
         self.done(Outcome::Done)
     }
 

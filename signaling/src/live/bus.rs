@@ -3,27 +3,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::order::Order;
 use super::seats;
 use crate::app::App;
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::media::MediaSeat;
+use crate::protocol::RealtimeBody;
 use crate::service::BusMessage;
 use crate::ws::Realtime;
 
 /// Reads the bus until the application drains.
 pub(super) async fn read(app: Arc<App>, mut bus: broadcast::Receiver<Arc<BusMessage>>) {
     let mut shutdown = app.shutdown.subscribe();
+    let mut order = Order::default();
     loop {
         let message = tokio::select! {
             message = bus.recv() => message,
             _ = shutdown.wait_for(|s| *s) => return,
         };
         match message {
+            Ok(message) if order.overtaken(&message, Instant::now()) => {}
             Ok(message) => handle(&app, &message).await,
             Err(RecvError::Lagged(lost)) => recover(&app, lost).await,
             Err(RecvError::Closed) => return,
@@ -34,23 +38,26 @@ pub(super) async fn read(app: Arc<App>, mut bus: broadcast::Receiver<Arc<BusMess
 async fn handle(app: &Arc<App>, message: &BusMessage) {
     match message {
         BusMessage::Outbox { users } => app.sessions.wake(users),
-        BusMessage::ToUsers { users, body } => {
-            let event = Realtime::new(body);
-            for user in users {
-                app.sessions.to_user(user, &event);
-            }
+        BusMessage::ToUsers { users, body } => to_users(app, users, body.clone()),
+        BusMessage::ToCall { at, except, body } => seats::to_call(app, &at.call, except.as_ref(), body.clone()),
+        BusMessage::Waiting {
+            at: _,
+            moderators,
+            list,
+        } => to_users(app, moderators, RealtimeBody::WaitingList(list.clone())),
+        BusMessage::Muted { at: _, user, muted } => {
+            to_users(app, std::slice::from_ref(user), RealtimeBody::Muted(muted.clone()));
         }
-        BusMessage::ToCall { call, except, body } => seats::to_call(app, call, except.as_ref(), body.clone()),
-        BusMessage::ChatCall { chat: _, bodies } => app.updates.put(bodies.iter().cloned()),
+        BusMessage::ChatCall { at: _, chat: _, bodies } => app.updates.put(bodies.iter().cloned()),
         BusMessage::SeatFreed { call, user, device } => seat_freed(app, call, user, device).await,
         BusMessage::Blocked {
-            call,
+            at,
             user,
             source,
             blocked,
         } => {
             let seat = MediaSeat {
-                room: call.clone(),
+                room: at.call.clone(),
                 participant: user.clone(),
             };
             app.media.set_blocked(&seat, *source, *blocked);
@@ -67,6 +74,13 @@ async fn handle(app: &Arc<App>, message: &BusMessage) {
             let (app, call) = (app.clone(), call.clone());
             tokio::spawn(async move { app.whip.end_call(&app, &call).await });
         }
+    }
+}
+
+fn to_users(app: &App, users: &[UserId], body: RealtimeBody) {
+    let event = Realtime::new(&body);
+    for user in users {
+        app.sessions.to_user(user, &event);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod bus;
 mod media;
+mod order;
 mod presence;
 mod room;
 mod seats;

@@ -4,12 +4,25 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::calls::At;
 use crate::ids::{CallId, ChatId, DeviceId, UserId};
-use crate::protocol::{CallUpdated, MediaSource, RealtimeBody};
+use crate::protocol::{CallUpdated, MediaSource, Muted, RealtimeBody, WaitingList};
 
 /// Messages kept for a receiver that lags behind. One that lags further loses the oldest: outbox hints are healed by
 /// its two-second query, live rooms by a fresh roster.
 const BUS_CAPACITY: usize = 4096;
+
+/// A point in the life of a call. Transactions of one call commit one after the other, but their messages may come in another
+/// order: of two that say how one thing is, the receiver believes the later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Which call.
+    pub call: CallId,
+    /// When it began: of two calls in one chat the later one counts.
+    pub created_at: At,
+    /// Its revision.
+    pub rev: i64,
+}
 
 /// A hint or an ephemeral event. Published after the commit, never before; losing one loses no state.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +41,8 @@ pub enum BusMessage {
     },
     /// To the seats of a call.
     ToCall {
-        /// Which.
-        call: CallId,
+        /// Of which call, and when in it.
+        at: Moment,
         /// Not to this one.
         except: Option<UserId>,
         /// What.
@@ -38,10 +51,30 @@ pub enum BusMessage {
     /// `call_updated` for the members of a chat, each with their own part in the call. The receiver keeps only the newest
     /// per (user, chat) and sends at most one a second.
     ChatCall {
+        /// Of which call, and when in it.
+        at: Moment,
         /// Where.
         chat: ChatId,
         /// To whom what.
         bodies: Vec<(UserId, CallUpdated)>,
+    },
+    /// Who waits to be let in, to all tabs of those who may let them in.
+    Waiting {
+        /// Of which call, and when in it.
+        at: Moment,
+        /// Whose.
+        moderators: Vec<UserId>,
+        /// The whole list.
+        list: WaitingList,
+    },
+    /// A moderator muted somebody, or lifted it: to all tabs of that person.
+    Muted {
+        /// In which call, and when in it.
+        at: Moment,
+        /// Whose.
+        user: UserId,
+        /// What.
+        muted: Muted,
     },
     /// This tab does not hold a seat any more: its media must be detached.
     SeatFreed {
@@ -54,8 +87,8 @@ pub enum BusMessage {
     },
     /// A moderator muted (or lifted): the media plane must drop (or let through) this source.
     Blocked {
-        /// In which call.
-        call: CallId,
+        /// In which call, and when in it.
+        at: Moment,
         /// Whose.
         user: UserId,
         /// What.

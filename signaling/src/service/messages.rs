@@ -10,8 +10,8 @@ use super::{Result, Service};
 use crate::calls::{Chat, Participant};
 use crate::ids::{ChatId, MessageId, UserId};
 use crate::protocol::{
-    CallsSeen, ChatType, Done, ErrorCode, EventBody, MarkCallsSeen, MarkRead, Message, MessageKind, Outcome,
-    SendMessage, WireError,
+    ChatType, Done, ErrorCode, EventBody, MarkCallsSeen, MarkRead, Message, MessageKind, Outcome, SendMessage,
+    WireError,
 };
 use crate::store::{StoreError, call_list, chats, messages, rfc3339};
 
@@ -106,8 +106,7 @@ impl Unit<'_> {
         if call_list::mark_seen(&mut self.tx, user, mark.up_to.as_ref()).await? == 0 {
             return Ok(Done { outcome: Outcome::Noop });
         }
-        let unseen = call_list::unseen(&mut self.tx, user).await?;
-        self.tell(user, draft(&EventBody::CallsSeen(CallsSeen { unseen }), None, None)?);
+        self.recount(user);
         Ok(Done { outcome: Outcome::Done })
     }
 

@@ -21,7 +21,7 @@ use crate::ids::{CommandId, DeviceId, UserId};
 use crate::protocol::{Command, ErrorCode, WireError};
 use crate::store::{CallEventRecord, CallRecord, ParticipantRecord, Store, StoreError};
 
-pub use bus::{Bus, BusMessage, LocalBus};
+pub use bus::{Bus, BusMessage, LocalBus, Moment};
 pub use error::ServiceError;
 
 type Result<T> = std::result::Result<T, ServiceError>;

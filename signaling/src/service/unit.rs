@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::render::{self, People};
-use super::{BusMessage, Result, Service};
-use crate::calls::{At, Call, Chat, Effect, Note, Transition};
+use super::{BusMessage, Moment, Result, Service};
+use crate::calls::{At, Call, Chat, Effect, Note, Participant, Transition};
 use crate::ids::{CallId, ChatId, MessageId, UserId};
 use crate::protocol::{
-    CallActor, CallAlone, CallDevice, CallLocked, CallMissed, CallRejected, EventBody, Message, MessageKind, Muted,
-    RealtimeBody, User, WaitingStatus,
+    CallActor, CallAlone, CallDevice, CallLocked, CallMissed, CallRejected, CallsSeen, EventBody, Message, MessageKind,
+    Muted, ParticipantStatus, RealtimeBody, User, WaitingStatus,
 };
 use crate::store::calls::Lease;
 use crate::store::db::{Tx, args};
 use crate::store::outbox::Draft;
 use crate::store::words::list;
-use crate::store::{StoreError, calls, chats, messages, outbox, rfc3339, users};
+use crate::store::{StoreError, call_list, calls, chats, messages, outbox, rfc3339, users};
 
 /// One transaction under way. Dropped without [`Unit::commit`] nothing has happened.
 pub(super) struct Unit<'a> {
@@ -24,6 +24,8 @@ pub(super) struct Unit<'a> {
     service: &'a Service,
     drafts: BTreeMap<UserId, Vec<Draft>>,
     after: Vec<BusMessage>,
+    /// Whose count of missed calls is another now, in a way that no event tells.
+    recount: BTreeSet<UserId>,
     people: People,
 }
 
@@ -41,6 +43,7 @@ impl<'a> Unit<'a> {
             service,
             drafts: BTreeMap::new(),
             after: Vec::new(),
+            recount: BTreeSet::new(),
             people: People::default(),
         })
     }
@@ -107,6 +110,11 @@ impl<'a> Unit<'a> {
         self.drafts.entry(user.clone()).or_default().push(draft);
     }
 
+    /// Tells a user, last of all, how many missed calls they have not seen.
+    pub(super) fn recount(&mut self, user: &UserId) {
+        self.recount.insert(user.clone());
+    }
+
     /// Writes a transition down: state, record, events. Ephemeral effects wait for the commit.
     pub(super) async fn carry_out(&mut self, chat: &Chat, before: Option<&Call>, step: &Transition) -> Result<()> {
         let (call, at, now) = (&step.call, step.at, step.now);
@@ -138,19 +146,24 @@ impl<'a> Unit<'a> {
             let found = users::users_by_id(&mut self.tx, &unknown).await?;
             self.people.add(found);
         }
-        let mut changed = false;
+        let no_longer_missed = call.participants.iter().filter(|(user, now)| {
+            let missed = |p: &Participant| p.status == ParticipantStatus::Missed;
+            let was = before.and_then(|call| call.participants.get(*user));
+            !missed(now) && was.is_some_and(missed)
+        });
+        self.recount.extend(no_longer_missed.map(|(user, _)| user.clone()));
         for effect in &step.effects {
             match effect {
                 Effect::Log(..) => {}
                 Effect::Tell(to, note) => self.write(call, to, note, (at, now)).await?,
                 Effect::CallMessage => self.call_message(chat, call, at).await?,
-                Effect::Changed => changed = true,
                 other => self.whisper(chat, call, other, (at, now)),
             }
         }
-        if changed {
-            let bodies = render::updates(call, chat);
+        let bodies = render::updates(call, chat);
+        if before.map(|call| render::updates(call, chat)).as_ref() != Some(&bodies) {
             self.after.push(BusMessage::ChatCall {
+                at: moment(call),
                 chat: chat.id.clone(),
                 bodies,
             });
@@ -251,7 +264,7 @@ impl<'a> Unit<'a> {
     fn whisper(&mut self, chat: &Chat, call: &Call, effect: &Effect, (at, now): (At, At)) {
         let people = &self.people;
         let to_call = |except: Option<&UserId>, body| BusMessage::ToCall {
-            call: call.id.clone(),
+            at: moment(call),
             except: except.cloned(),
             body,
         };
@@ -268,9 +281,10 @@ impl<'a> Unit<'a> {
                 call: call.id.clone(),
                 user: user.clone(),
             }),
-            Effect::Waiters => Some(BusMessage::ToUsers {
-                users: call.moderators(chat),
-                body: RealtimeBody::WaitingList(render::waiting_list(call, chat, people)),
+            Effect::Waiters => Some(BusMessage::Waiting {
+                at: moment(call),
+                moderators: call.moderators(chat),
+                list: render::waiting_list(call, chat, people),
             }),
             Effect::Locked(locked, by) => Some(to_call(
                 None,
@@ -289,14 +303,15 @@ impl<'a> Unit<'a> {
                 source,
                 muted,
                 by,
-            } => Some(BusMessage::ToUsers {
-                users: vec![user.clone()],
-                body: RealtimeBody::Muted(Muted {
+            } => Some(BusMessage::Muted {
+                at: moment(call),
+                user: user.clone(),
+                muted: Muted {
                     call_id: call.id.clone(),
                     source: *source,
                     muted: *muted,
                     by: people.user(by),
-                }),
+                },
             }),
             Effect::Alone(user) => Some(BusMessage::ToUsers {
                 users: vec![user.clone()],
@@ -308,7 +323,7 @@ impl<'a> Unit<'a> {
                 }),
             }),
             Effect::Blocked(user, source, blocked) => Some(BusMessage::Blocked {
-                call: call.id.clone(),
+                at: moment(call),
                 user: user.clone(),
                 source: *source,
                 blocked: *blocked,
@@ -319,13 +334,14 @@ impl<'a> Unit<'a> {
                 device: device.clone(),
             }),
             Effect::Over => Some(BusMessage::CallOver { call: call.id.clone() }),
-            Effect::Log(..) | Effect::Tell(..) | Effect::CallMessage | Effect::Changed => None,
+            Effect::Log(..) | Effect::Tell(..) | Effect::CallMessage => None,
         };
         self.after.extend(message);
     }
 
     /// Writes the events, commits, and only then publishes.
     pub(super) async fn commit(mut self) -> Result<()> {
+        self.tell_counts().await?;
         if !self.drafts.is_empty() {
             outbox::append(&mut self.tx, &self.drafts).await?;
         }
@@ -341,10 +357,36 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    /// A count is a state, not a difference: it is taken where no other transaction can put one before it that knows more.
+    async fn tell_counts(&mut self) -> Result<()> {
+        let recount = std::mem::take(&mut self.recount);
+        if recount.is_empty() {
+            return Ok(());
+        }
+        let counters = self.drafts.keys().chain(&recount).collect();
+        outbox::lock(&mut self.tx, &counters).await?;
+        for user in &recount {
+            let unseen = call_list::unseen(&mut self.tx, user).await?;
+            self.tell(
+                user,
+                render::draft(&EventBody::CallsSeen(CallsSeen { unseen }), None, None)?,
+            );
+        }
+        Ok(())
+    }
+
     /// Name and picture of somebody.
     pub(super) async fn user(&mut self, id: &UserId) -> Result<User> {
         let mut found = users::users_by_id(&mut self.tx, std::slice::from_ref(id)).await?;
         Ok(found.pop().ok_or(StoreError::NotFound("user"))?)
+    }
+}
+
+fn moment(call: &Call) -> Moment {
+    Moment {
+        call: call.id.clone(),
+        created_at: call.created_at,
+        rev: call.rev,
     }
 }
 

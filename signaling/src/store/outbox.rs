@@ -1,6 +1,6 @@
 //! The outbox: durable events, gapless per user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -56,6 +56,20 @@ pub(crate) async fn append(tx: &mut Tx, drafts: &BTreeMap<UserId, Vec<Draft>>) -
             )
             .await?;
         }
+    }
+    Ok(())
+}
+
+/// Locks the counters of users, in the order of their ids, before [`append`] does: whatever another transaction has told
+/// them before is visible afterwards, and what it tells them later comes later in their events.
+pub(crate) async fn lock(tx: &mut Tx, users: &BTreeSet<&UserId>) -> Result<()> {
+    for user in users {
+        tx.execute(
+            "INSERT INTO user_event_counters (user_id, last_seq) VALUES ($1, 0) \
+             ON CONFLICT (user_id) DO UPDATE SET last_seq = user_event_counters.last_seq",
+            args![user.as_str()],
+        )
+        .await?;
     }
     Ok(())
 }

@@ -56,6 +56,25 @@ both! {
         assert_eq!(missed(&house, &clara).await, 1);
     }
 
+    async fn open_pages_are_told_when_a_missed_call_is_not_missed_any_more(
+        house: House, CallConfig { media_connect_ms: 3_600_000, ..unlimited() }
+    ) {
+        let (anna, boris, clara) =
+            (house.person("anna").await, house.person("boris").await, house.person("clara").await);
+        let (group, direct) = (house.group(&[&anna, &boris, &clara]).await, house.direct(&boris, &clara).await);
+        let before = house.start(&boris, &direct).await;
+        house.ok(&boris, end(&before)).await;
+        let call = house.start(&anna, &group).await;
+        house.ok(&boris, accept(&call)).await;
+        house.service.set_forward(i64::from(house.service.config().ring_ms) + 1_000);
+        house.service.sweep().await.unwrap();
+        assert_eq!(missed(&house, &clara).await, 2);
+        house.ok(&clara, join(&call)).await;
+        assert_eq!(house.part(&call, &clara).await, Some(ParticipantStatus::Joined));
+        assert_eq!(missed(&house, &clara).await, 1);
+        assert_eq!(house.last(&clara, "calls_seen").await["unseen"], 1);
+    }
+
     async fn the_list_is_filtered_and_every_page_follows_the_one_before(house: House) {
         let (anna, boris, clara) =
             (house.person("anna").await, house.person("boris").await, house.person("clara").await);

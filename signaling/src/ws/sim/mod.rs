@@ -178,8 +178,8 @@ async fn same_as_new(house: &House, network: &Network) -> Result<(), String> {
             .into_iter()
             .map(|chat| (chat.id, chat.active_call))
             .collect();
-        // Not yet the count of missed calls: with many tabs it was seen to be one too high on an open page.
-        let (shown, new) = ((&tab.rings, &tab.live), (&rings, &live));
+        let shown = (&tab.rings, &tab.live, tab.missed);
+        let new = (&rings, &live, fresh.missed_calls);
         if shown != new {
             return Err(format!("{} shows {shown:#?}, a new page {new:#?}", tab.device));
         }
