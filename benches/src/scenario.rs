@@ -178,6 +178,18 @@ pub enum Codec {
     Av1,
 }
 
+impl Codec {
+    /// As configuration and scenario files write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Vp8 => "vp8",
+            Self::H264 => "h264",
+            Self::Vp9 => "vp9",
+            Self::Av1 => "av1",
+        }
+    }
+}
+
 /// Synthetic video.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

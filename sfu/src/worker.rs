@@ -70,6 +70,14 @@ pub(crate) struct Worker {
     pub(crate) roster: Roster,
 }
 
+/// Why a sleep is over; neither: a deadline.
+#[derive(Clone, Copy)]
+struct Woken {
+    /// Packets have come, or may have.
+    packets: bool,
+    waker: bool,
+}
+
 /// The shard's ends of what connects it with asynchronous code.
 pub(crate) struct Outside {
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -141,13 +149,16 @@ impl Worker {
         let mut busy = false;
         let mut received_at = None;
         while !self.waker.stopped() {
-            let mut woken = false;
+            let mut woken = Woken {
+                packets: true,
+                waker: false,
+            };
             if !busy {
                 woken = self.sleep(&mut waits, received_at);
             }
             let now = Instant::now();
             let before = self.sockets.counters.received;
-            busy = self.receive(&mut inbox, now);
+            busy = woken.packets && self.receive(&mut inbox, now);
             if self.sockets.counters.received != before {
                 received_at = Some(now);
             }
@@ -159,7 +170,7 @@ impl Worker {
             {
                 tunnel.handle_timeout(now);
             }
-            let woken = self.waker.take(woken);
+            let woken = self.waker.take(woken.waker);
             busy |= self.take_commands(woken);
             busy |= self.take_pieces(woken, now);
             let since = self.take_relays(now);
@@ -170,8 +181,8 @@ impl Worker {
         self.goodbye();
     }
 
-    /// Sleeps until there is something to do; whether the waker has woken us. The last of `waits` is the waker's.
-    fn sleep(&mut self, waits: &mut [libc::pollfd], received_at: Option<Instant>) -> bool {
+    /// Sleeps until there is something to do. The last of `waits` is the waker's.
+    fn sleep(&mut self, waits: &mut [libc::pollfd], received_at: Option<Instant>) -> Woken {
         let now = Instant::now();
         let tunnel = self.sockets.tunnel().and_then(|tunnel| tunnel.next_deadline());
         let deadline = self.shard.next_deadline().into_iter().chain(tunnel).min();
@@ -184,7 +195,16 @@ impl Worker {
         } else if let Some(waker) = waits.last_mut() {
             sys::wait(std::slice::from_mut(waker), gathering.min(limit));
         }
-        waits.last().is_some_and(|waker| waker.revents != 0)
+        let Some((waker, sockets)) = waits.split_last() else {
+            return Woken {
+                packets: true,
+                waker: false,
+            };
+        };
+        Woken {
+            packets: !gathering.is_zero() || sockets.iter().any(|socket| socket.revents != 0),
+            waker: waker.revents != 0,
+        }
     }
 
     /// Takes a batch from every socket; whether more may be waiting.

@@ -3,6 +3,9 @@
 //! Two kinds of loss are told apart. A server that drops a packet and renumbers the rest hides it from RTP sequence numbers,
 //! and so from a browser's statistics; the stamps show it. What a viewer's slot carries may change at any time (another
 //! publisher, another layer): a run of stamps ends there, and nothing is missing between two runs.
+//!
+//! A run may begin with a key frame that a server has kept for this: it was sent long before anybody asked for it. The frame with
+//! which a run begins therefore says nothing of the server's delay, and is left out of it.
 
 use std::collections::HashMap;
 
@@ -57,6 +60,8 @@ struct Slot {
     jitter: f64,
     /// Key frame that is arriving whole so far.
     open_key: Option<u32>,
+    /// Key frame with which this run began.
+    first_key: Option<u32>,
 }
 
 /// One packet as it arrived.
@@ -96,7 +101,7 @@ impl Viewer {
         }
         tally.counts.received += 1;
         tally.counts.received_bytes += arrival.payload.len() as u64;
-        tally.delay(arrival.at_ns.saturating_sub(stamp.sent_ns));
+        let delay = arrival.at_ns.saturating_sub(stamp.sent_ns);
         if stamp.stream == 0 && !std::mem::replace(&mut self.audio_seen, true) {
             news(News::FirstAudio);
         }
@@ -107,6 +112,9 @@ impl Viewer {
                     news(showing);
                 }
                 let slot = empty.insert(Slot::new(&stamp, &arrival));
+                if !slot.began_with(&stamp) {
+                    tally.delay(delay);
+                }
                 if slot.frame(&stamp) && !std::mem::replace(&mut self.frame_seen, true) {
                     news(News::FirstFrame);
                 }
@@ -121,6 +129,9 @@ impl Viewer {
             }
         } else {
             slot.same(&stamp, &arrival, tally);
+        }
+        if !slot.began_with(&stamp) {
+            tally.delay(delay);
         }
         if slot.frame(&stamp) && !std::mem::replace(&mut self.frame_seen, true) {
             news(News::FirstFrame);
@@ -153,7 +164,13 @@ impl Slot {
             last_sent: stamp.sent_ns,
             jitter: 0.0,
             open_key: None,
+            first_key: (stamp.flags & KEY != 0).then_some(stamp.frame),
         }
+    }
+
+    /// Whether this is a packet of the key frame with which this run of stamps began.
+    fn began_with(&self, stamp: &Stamp) -> bool {
+        stamp.flags & KEY != 0 && self.first_key == Some(stamp.frame)
     }
 
     /// RTP sequence numbers, as a browser counts.
@@ -299,6 +316,28 @@ mod tests {
             let news = &mut self.news;
             self.viewer.note(arrival, &mut self.tally, |n| news.push(n));
         }
+    }
+
+    #[test]
+    fn a_kept_key_frame_with_which_a_picture_begins_is_no_delay_and_a_late_one_in_it_is() {
+        let mut bench = Bench::new();
+        let key = |sequence: u32, frame: u32, flags: u8| Stamp {
+            run: 1,
+            room: 2,
+            publisher: 3,
+            stream: 1,
+            flags: KEY | flags,
+            frame,
+            sequence,
+            sent_ns: 1_000 * MS,
+        };
+        bench.packet(key(10, 4, KEY_BEGIN), 1_900 * MS);
+        bench.packet(key(11, 4, FRAME_END), 1_900 * MS);
+        assert!(bench.tally.delay.is_empty());
+        assert_eq!(bench.news.last(), Some(&News::FirstFrame));
+        bench.packet(key(12, 5, KEY_BEGIN), 1_900 * MS);
+        assert_eq!(bench.tally.delay.len(), 1);
+        assert!(bench.tally.delay.max() >= 890_000, "{}", bench.tally.delay.max());
     }
 
     #[test]

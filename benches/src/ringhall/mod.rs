@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 use crate::http;
-use crate::scenario::Scenario;
+use crate::scenario::{Codec, Scenario};
 
 use people::People;
 
@@ -252,6 +252,10 @@ fn options(
     if let Some(rooms) = &scenario.rooms {
         let most = (rooms.members + rooms.publishers + rooms.viewers).max(100);
         options.push(("RINGHALL_CALLS_MAX_PARTICIPANTS", most.to_string()));
+        let codec = rooms.video.as_ref().map(|video| video.codec);
+        if let Some(codec) = codec.filter(|codec| *codec != Codec::Vp8) {
+            options.push(("RINGHALL_MEDIA_VIDEO_CODECS", format!("vp8,{}", codec.word())));
+        }
     }
     options
         .into_iter()

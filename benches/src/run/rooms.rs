@@ -71,6 +71,10 @@ pub(super) async fn run(peer: Arc<dyn Peer>, scenario: &Scenario, crowd: Crowd, 
                     crowd.board.failed.fetch_add(1, Ordering::Relaxed);
                     crowd.board.error(format!("join: {why}"));
                 }
+                // A viewer finds nothing where no publisher came in: that is what is to be told.
+                Ok((_, Err(_))) if crowd.board.failed.load(Ordering::Relaxed) > 0 => {
+                    return Err(Halt::Failed(crowd.board.nobody()));
+                }
                 Ok((_, Err(skipped))) => return Err(skipped),
                 Err(error) => return Err(Halt::Failed(error.to_string())),
             }

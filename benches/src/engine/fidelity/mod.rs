@@ -21,8 +21,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceGatheringState,
-    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription,
+    SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RtpTransceiver};
 
@@ -285,11 +286,31 @@ impl Peer {
             Route::Turn => answer.to_owned(),
             Route::Direct | Route::Tcp => redirected(answer, through),
         };
+        // The crate dials only the candidates that it is given one by one, not those in a description.
+        let dialled: Vec<String> = match self.route {
+            Route::Tcp => answer
+                .lines()
+                .filter(|line| over_tcp(line))
+                .map(str::to_owned)
+                .collect(),
+            Route::Direct | Route::Turn => Vec::new(),
+        };
         let answer = RTCSessionDescription::answer(answer).map_err(|e| failed(&e))?;
         self.connection
             .set_remote_description(answer)
             .await
             .map_err(|e| failed(&e))?;
+        for line in dialled {
+            let candidate = RTCIceCandidateInit {
+                candidate: line.trim_start_matches("a=").trim_end().to_owned(),
+                sdp_mline_index: Some(0),
+                ..RTCIceCandidateInit::default()
+            };
+            self.connection
+                .add_ice_candidate(candidate)
+                .await
+                .map_err(|e| failed(&e))?;
+        }
         Ok(self)
     }
 }

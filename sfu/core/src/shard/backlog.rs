@@ -83,7 +83,7 @@ impl Shard {
         let before = downlink.queue.is_long();
         downlink.note_backlog(now, backlog);
         if before && !downlink.queue.is_long() {
-            self.schedule(key, now);
+            self.schedule_exactly(key, now);
         }
     }
 }

@@ -211,12 +211,15 @@ impl Downlink {
         Some(found)
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let waiting = self
-            .pacer
-            .next_deadline(self.numbered && self.estimator.probe().is_some());
-        let next = [self.estimator.next_deadline(), waiting].into_iter().flatten().min();
-        next.map(|at| at.max(self.not_before))
+    /// When the next packet that waits, or padding, may go.
+    pub(super) fn next_packet(&self) -> Option<Instant> {
+        let probing = self.numbered && self.estimator.probe().is_some();
+        self.pacer.next_deadline(probing).map(|at| at.max(self.not_before))
+    }
+
+    /// When the estimator wants to be called.
+    pub(super) fn next_step(&self) -> Option<Instant> {
+        self.estimator.next_deadline().map(|at| at.max(self.not_before))
     }
 
     /// Whether anything is ever said of its link. It is not limited otherwise: nothing would ever lift a limit.
@@ -243,21 +246,17 @@ impl Downlink {
     /// The budget, when slots should be allotted anew now.
     pub(super) fn due(&mut self, now: Instant) -> Option<Budget> {
         let estimate = self.estimator.estimate();
+        let (at, before) = self.allocated;
+        let early = at.is_some_and(|at| now.saturating_duration_since(at) < ALLOCATE_INTERVAL);
         // Who never says what arrives gets what was begun with, and then less and less.
         let silent = self.numbered && estimate.bitrate < START;
         if !estimate.known && !silent {
             // Nothing is known yet, and the budget is the same; a picture that had not begun at the last allotment may flow now.
-            let early = self
-                .allocated
-                .0
-                .is_some_and(|at| now.saturating_duration_since(at) < ALLOCATE_INTERVAL);
             return (!early && !self.limits.is_empty()).then(|| self.budget(now));
         }
         self.pacer.set_estimate(estimate.bitrate, now);
         self.known_since.get_or_insert(now);
         self.recent.note(estimate.bitrate, now);
-        let (at, before) = self.allocated;
-        let early = at.is_some_and(|at| now.saturating_duration_since(at) < ALLOCATE_INTERVAL);
         let fallen = estimate.bitrate < before.scaled(FALLEN);
         let risen = estimate.bitrate > before.scaled(RISEN) && self.used < self.wanted;
         (!early || fallen || risen).then(|| self.budget(now))

@@ -160,7 +160,7 @@ impl Shard {
             outbox: Outbox::default(),
             packets: Slab::default(),
             arena: Arena::default(),
-            timers: Timers::default(),
+            timers: Timers::new(now),
             events: VecDeque::new(),
             counters: Counters::default(),
             session: 0,

@@ -52,8 +52,8 @@ impl Shard {
         {
             Pass::Now => false,
             Pass::Later => {
-                if let Some(at) = downlink.next_deadline() {
-                    self.schedule(viewer, at);
+                if let Some(at) = downlink.next_packet() {
+                    self.schedule_exactly(viewer, at);
                 }
                 true
             }
