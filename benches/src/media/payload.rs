@@ -31,6 +31,7 @@ pub fn video(codec: Codec, place: Place, length: usize, out: &mut [u8; MAX_PAYLO
     let head = match codec {
         Codec::Vp8 => vp8(place, out),
         Codec::Vp9 => vp9(place, out),
+        Codec::H264 if place.key && place.first => return h264_aggregate(place.height, length, out),
         Codec::H264 => h264(place, out),
         Codec::Av1 => av1(place, out),
     };
@@ -88,11 +89,54 @@ fn vp9(place: Place, out: &mut [u8]) -> usize {
     8
 }
 
-/// RFC 6184 section 5.8: FU-A fragments of an IDR (5) or non-IDR (1) slice; a frame of one packet is a single NAL unit.
+/// RFC 6184 section 5.7.1: a key frame begins with an aggregate (STAP-A) of its parameter sets and its first slice, as encoders
+/// send it; nobody could begin to decode without them.
+fn h264_aggregate(height: u32, length: usize, out: &mut [u8; MAX_PAYLOAD]) -> usize {
+    let mut at = 1;
+    out[0] = 0x60 | 24;
+    for unit in [&sequence_parameters(height)[..], &[0x68, 0xce, 0x3c, 0x80]] {
+        out[at..at + 2].copy_from_slice(&(unit.len() as u16).to_be_bytes());
+        out[at + 2..at + 2 + unit.len()].copy_from_slice(unit);
+        at += 2 + unit.len();
+    }
+    let length = length.clamp(at + 3 + STAMP_LEN, MAX_PAYLOAD);
+    out[at..at + 2].copy_from_slice(&((length - at - 2) as u16).to_be_bytes());
+    out[at + 2] = 0x65;
+    length
+}
+
+/// H.264 section 7.3.2.1.1 for the constrained baseline profile: as much as says the picture's size, and nothing optional.
+fn sequence_parameters(height: u32) -> Vec<u8> {
+    let (width, height) = size(height);
+    let blocks = |pixels: u16| u32::from(pixels.div_ceil(16)) - 1;
+    let mut bits: Vec<bool> = Vec::new();
+    let number = |bits: &mut Vec<bool>, value: u32| {
+        // Exp-Golomb (section 9.1): as many zeros as the number plus one has digits behind its first.
+        let (value, digits) = (value + 1, (value + 1).ilog2());
+        bits.extend((0..digits).map(|_| false));
+        bits.extend((0..=digits).rev().map(|digit| value >> digit & 1 == 1));
+    };
+    // Id, frame numbers and order counts of four bits, one reference frame; then no gaps.
+    [0, 0, 0, 0, 1].into_iter().for_each(|value| number(&mut bits, value));
+    bits.push(false);
+    number(&mut bits, blocks(width));
+    number(&mut bits, blocks(height));
+    // Frames only, direct inference, no cropping, no usability information; the stop bit.
+    bits.extend([true, true, false, false, true]);
+    let mut out = vec![0x67, 66, 0xc0, 31];
+    out.extend(bits.chunks(8).map(|byte| {
+        let set = byte.iter().enumerate().filter(|(_, bit)| **bit);
+        set.fold(0_u8, |value, (at, _)| value | 0x80 >> at)
+    }));
+    out
+}
+
+/// RFC 6184 section 5.8: FU-A fragments of a non-IDR slice (1); a frame of one packet, and every further slice of a key frame (5),
+/// is a single NAL unit.
 fn h264(place: Place, out: &mut [u8]) -> usize {
-    let kind = if place.key { 5 } else { 1 };
-    if place.first && place.last {
-        out[0] = 0x60 | kind;
+    let kind = 1;
+    if place.key || place.first && place.last {
+        out[0] = 0x60 | if place.key { 5 } else { kind };
         return 1;
     }
     out[0] = 0x60 | 28;
@@ -175,17 +219,29 @@ mod tests {
     }
 
     #[test]
-    fn h264_fragments_make_one_slice_again() {
-        for (key, kind) in [(true, 5), (false, 1)] {
+    fn h264_fragments_make_one_slice_again_and_key_frames_bring_their_parameters() {
+        let units = |key: bool| -> Vec<(u8, usize)> {
             let mut packet = H264Packet::default();
             let mut whole = Vec::new();
             for payload in frame(Codec::H264, key, 3) {
                 whole.extend_from_slice(&packet.depacketize(&payload.into()).unwrap());
             }
-            assert_eq!(whole[..4], [0, 0, 0, 1], "an Annex B start code");
-            assert_eq!(whole[4] & 0x1f, kind);
-            assert_eq!(whole.len(), 4 + 1 + 3 * (400 - 2));
-        }
+            let starts: Vec<usize> = (0..whole.len() - 4)
+                .filter(|at| whole[*at..*at + 4] == [0, 0, 0, 1])
+                .collect();
+            let ends = starts.iter().skip(1).copied().chain([whole.len()]);
+            let unit = |(start, end): (&usize, usize)| (whole[start + 4] & 0x1f, end - start - 4);
+            starts.iter().zip(ends).map(unit).collect()
+        };
+        assert_eq!(units(false), [(1, 1 + 3 * (400 - 2))]);
+        let key: Vec<u8> = units(true).iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(key, [7, 8, 5, 5, 5]);
+        let first = frame(Codec::H264, true, 3).remove(0);
+        assert_eq!(
+            sfu_core::rtp::h264::height(&first),
+            Some(368),
+            "360 in whole macroblocks"
+        );
     }
 
     #[test]
