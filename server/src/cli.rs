@@ -1,6 +1,8 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,6 +11,7 @@ use signaling::ids::ChatId;
 use signaling::store::Store;
 
 use crate::config::{Config, Sources, parse_set};
+use crate::doctor::{self, DoctorArgs};
 use crate::people::UserCommand;
 use crate::secrets::Secrets;
 use crate::{logs, people, serve};
@@ -52,6 +55,14 @@ enum Command {
     User(UserCommand),
     /// Reads the configuration, says what is wrong with it, and prints the result without secrets
     CheckConfig,
+    /// Looks at everything that keeps people from calls, and says what to change; changes nothing
+    Doctor(DoctorArgs),
+    /// Knocks at a server from outside, for `ringhall doctor --second-host` there
+    SecondHost {
+        /// Where it waits for the doctor
+        #[arg(long, default_value = "[::]:7999")]
+        listen: SocketAddr,
+    },
 }
 
 #[derive(Args)]
@@ -77,15 +88,27 @@ struct TokenArgs {
 }
 
 /// Reads the command line and does what it says.
-pub(crate) fn run() -> Result<(), Failure> {
+pub(crate) fn run() -> Result<ExitCode, Failure> {
     let cli = Cli::parse();
     let sources = Sources {
         file: cli.common.config,
         environment: std::env::vars().collect(),
         flags: cli.common.set,
     };
-    let config = sources.load()?;
-    match cli.command {
+    let config = sources.load();
+    let command = match cli.command {
+        Command::Doctor(args) => {
+            let healthy = runtime()?.block_on(doctor::run(config, args));
+            return Ok(ExitCode::from(u8::from(!healthy)));
+        }
+        Command::SecondHost { listen } => {
+            runtime()?.block_on(doctor::second_host(listen))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        command => command,
+    };
+    let config = config?;
+    match command {
         Command::Serve { demo } => {
             logs::start(&config.log)?;
             runtime()?.block_on(serve::serve(config, demo))
@@ -94,7 +117,10 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Migrate => runtime()?.block_on(migrate(&config)),
         Command::User(command) => runtime()?.block_on(people::run(&config, command)),
         Command::CheckConfig => check(config),
-    }
+        // Done above: they do without a configuration.
+        Command::Doctor(_) | Command::SecondHost { .. } => Ok(()),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod door;
 mod logs;
 mod media;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match cli::run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ringhall: {error}");
             ExitCode::FAILURE

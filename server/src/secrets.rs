@@ -21,6 +21,9 @@ pub(crate) enum SecretError {
     Spoilt(PathBuf),
 }
 
+/// Their files: what signs tokens, what makes TURN credentials, what names this process.
+pub(crate) const FILES: [&str; 3] = ["token-secret", "turn-secret", "node-id"];
+
 /// What is kept.
 pub(crate) struct Secrets {
     /// Signs tokens.
@@ -43,14 +46,28 @@ impl Secrets {
             .mode(0o700)
             .create(dir)
             .map_err(failed)?;
-        let tokens = kept(&dir.join("token-secret"))?;
-        let turn = kept(&dir.join("turn-secret"))?;
-        let node = kept(&dir.join("node-id"))?;
+        let [tokens, turn, node] = FILES.map(|name| kept(&dir.join(name)));
+        let (tokens, turn, node) = (tokens?, turn?, node?);
         Ok(Self {
             tokens,
             turn,
             node: hex(&node[..8]),
         })
+    }
+}
+
+impl Secrets {
+    /// Looks whether those that are there can be used, and makes none.
+    pub(crate) fn look(dir: &Path) -> Result<(), SecretError> {
+        for name in FILES {
+            let path = dir.join(name);
+            match std::fs::read_to_string(&path) {
+                Ok(text) if unhex(text.trim()).is_none() => return Err(SecretError::Spoilt(path)),
+                Err(source) if source.kind() != ErrorKind::NotFound => return Err(SecretError::Io { path, source }),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 

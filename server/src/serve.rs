@@ -45,6 +45,7 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     if demo {
         demo::check_listener(config.http.listen)?;
     }
+    raise_file_limit();
     let secrets = Secrets::load(&config.data.dir)?;
     let store = Store::connect(&database_url(&config)?)
         .await
@@ -180,6 +181,17 @@ pub(crate) async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Every connection is a descriptor, and the usual soft limit is for programs that know `select` only.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, "the limit of open files could not be raised");
+    }
+}
+
 /// How people reach the server.
 fn public_url(config: &Config, listening: SocketAddr) -> String {
     if !config.http.public_url.is_empty() {
@@ -190,7 +202,11 @@ fn public_url(config: &Config, listening: SocketAddr) -> String {
 }
 
 /// The TCP port that leads to the media plane: the one for media alone, where there is one.
-fn tcp_listen(config: &Config, for_media: Option<SocketAddr>, for_all: SocketAddr) -> Option<sfu::TcpListen> {
+pub(crate) fn tcp_listen(
+    config: &Config,
+    for_media: Option<SocketAddr>,
+    for_all: SocketAddr,
+) -> Option<sfu::TcpListen> {
     if let Some(address) = for_media {
         return Some(sfu::TcpListen {
             ip: address.ip(),

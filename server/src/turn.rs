@@ -166,9 +166,15 @@ fn client(path: Path) -> Option<Client> {
     }
 }
 
+/// Seconds since 1970.
 pub(crate) fn unix() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    unix_ms() / 1_000
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How clients reach the TURN server by TCP.

@@ -38,5 +38,6 @@ pub use sfu_core::sdp::{CodecKind, CodecPolicy};
 pub use sfu_core::shard::{Counters, Drop, MAX_SHARDS, PauseReason};
 pub use sfu_core::transport::IceCredentials;
 pub use sfu_core::types::{Path, Source};
-pub use socket::SocketCounters;
+pub use socket::{SOCKET_BUFFER, SocketCounters, candidates_of};
+pub use sys::{clock_is_kept, interface_addresses};
 pub use tunnel::{MakeTunnel, Present, Tunnel, Tunnelled};

@@ -17,7 +17,7 @@ use crate::sys::{self, Inbox, MAX_RUN, RECEIVE_BATCH, Run};
 use crate::tunnel::{Outlet, Present, Tunnel};
 
 /// Socket buffers asked for, in bytes; the kernel may give less (`net.core.rmem_max`). A key frame to 100 viewers is 8 MB.
-const SOCKET_BUFFER: usize = 8 << 20;
+pub const SOCKET_BUFFER: usize = 8 << 20;
 /// Addresses named in an answer at most.
 const MAX_CANDIDATES: usize = 8;
 
@@ -48,6 +48,35 @@ pub struct SocketCounters {
     pub line_sent: u64,
     /// Datagrams dropped because a TCP connection did not take them as fast, or was gone.
     pub line_dropped: u64,
+}
+
+/// Addresses that clients are told of sockets that are bound to `bound`: those of `advertise`, else of the interfaces.
+pub fn candidates_of(bound: &[SocketAddr], advertise: &[IpAddr]) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    let mut add = |ip: IpAddr, port: u16| {
+        let address = SocketAddr::new(ip, port);
+        if !found.contains(&address) && found.len() < MAX_CANDIDATES {
+            found.push(address);
+        }
+    };
+    for bound in bound {
+        let port = bound.port();
+        let any = bound.ip().is_unspecified();
+        let both = any && bound.is_ipv6();
+        if !advertise.is_empty() {
+            // Behind a NAT the advertised address is not ours; only the family must be one that the socket speaks.
+            for ip in advertise.iter().filter(|ip| ip.is_ipv4() == bound.is_ipv4() || both) {
+                add(*ip, port);
+            }
+        } else if any {
+            for ip in sys::interface_addresses().into_iter().filter(|ip| ip.is_ipv4() || both) {
+                add(ip, port);
+            }
+        } else {
+            add(bound.ip(), port);
+        }
+    }
+    found
 }
 
 /// All sockets of a shard.
@@ -108,34 +137,7 @@ impl Sockets {
 
     /// Addresses for the answers: as configured, else where we listen.
     pub(crate) fn candidates(&self, advertise: &[IpAddr]) -> Vec<SocketAddr> {
-        let mut found = Vec::new();
-        let mut add = |ip: IpAddr, port: u16| {
-            let address = SocketAddr::new(ip, port);
-            if !found.contains(&address) && found.len() < MAX_CANDIDATES {
-                found.push(address);
-            }
-        };
-        for bound in &self.bound {
-            let port = bound.address.port();
-            let any = bound.address.ip().is_unspecified();
-            if !advertise.is_empty() {
-                // Behind a NAT the advertised address is not ours; only the family must be one that the socket speaks.
-                for ip in advertise
-                    .iter()
-                    .filter(|ip| ip.is_ipv4() == bound.address.is_ipv4() || any)
-                {
-                    add(*ip, port);
-                }
-            } else if any {
-                let both = bound.address.is_ipv6();
-                for ip in sys::interface_addresses().into_iter().filter(|ip| ip.is_ipv4() || both) {
-                    add(ip, port);
-                }
-            } else {
-                add(bound.address.ip(), port);
-            }
-        }
-        found
+        candidates_of(&self.addresses(), advertise)
     }
 
     /// Number of sockets.

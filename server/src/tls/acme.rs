@@ -17,7 +17,7 @@ use crate::cli::Failure;
 use crate::config::Tls as Options;
 
 /// Folder of the account and the certificates, in the data folder.
-const FOLDER: &str = "acme";
+pub(crate) const FOLDER: &str = "acme";
 
 /// Starts the orders. The certificate comes seconds later; until then handshakes fail.
 pub(super) fn start(

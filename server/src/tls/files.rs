@@ -14,7 +14,7 @@ use crate::config::Tls as Options;
 /// Between two looks at the files. SIGHUP makes it look at once.
 const EVERY: Duration = Duration::from_secs(30);
 
-pub(super) fn load(certificate: &Path, key: &Path) -> Result<CertifiedKey, Failure> {
+pub(crate) fn load(certificate: &Path, key: &Path) -> Result<CertifiedKey, Failure> {
     let chain = read(certificate, "tls.certificate")?;
     let key = read(key, "tls.key")?;
     certified(&chain, &key, certificate)

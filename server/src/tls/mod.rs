@@ -1,7 +1,7 @@
 //! TLS: which certificate, and what a connection is for by what was agreed in its handshake.
 
 mod acme;
-mod files;
+pub(crate) mod files;
 mod self_signed;
 
 use std::io;
@@ -19,6 +19,8 @@ use rustls::{ServerConfig, pki_types};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+
+pub(crate) use acme::FOLDER as ACME_FOLDER;
 
 use crate::cli::Failure;
 use crate::config::{Config, TlsMode};

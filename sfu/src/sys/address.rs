@@ -53,7 +53,7 @@ pub(super) fn write_name(name: &mut libc::sockaddr_storage, remote: SocketAddr, 
 }
 
 /// Addresses of the interfaces that are up, loopback last, link-local ones left out.
-pub(crate) fn interface_addresses() -> Vec<IpAddr> {
+pub fn interface_addresses() -> Vec<IpAddr> {
     let mut first: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: getifaddrs writes a list that we free below, or fails.
     if unsafe { libc::getifaddrs(&raw mut first) } != 0 {

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "see above; every block says why it is sound")]
 
 mod address;
+mod clock;
 mod control;
 mod option;
 mod receive;
@@ -13,7 +14,8 @@ mod send;
 mod tests;
 mod wake;
 
-pub(crate) use address::interface_addresses;
+pub use address::interface_addresses;
+pub use clock::clock_is_kept;
 #[cfg(test)]
 pub(crate) use option::refuse_runs;
 pub(crate) use receive::{Inbox, RECEIVE_BATCH, allow_merged, ask_for_local_addresses};

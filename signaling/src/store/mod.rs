@@ -4,6 +4,7 @@ pub(crate) mod call_list;
 pub(crate) mod calls;
 pub(crate) mod chats;
 pub(crate) mod db;
+mod diagnose;
 pub(crate) mod dialect;
 mod error;
 mod history;
@@ -19,6 +20,7 @@ mod value;
 pub(crate) mod words;
 
 pub use call_list::{CallFilter, Cursor, Direction};
+pub use diagnose::{Diagnosis, Schema};
 pub use error::StoreError;
 pub use records::{CallEventRecord, CallRecord, ParticipantRecord, UserRecord};
 pub use rooms::{GuestLink, NewGuestLink};
