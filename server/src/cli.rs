@@ -14,7 +14,7 @@ use crate::config::{Config, Sources, parse_set};
 use crate::doctor::{self, DoctorArgs};
 use crate::people::UserCommand;
 use crate::secrets::Secrets;
-use crate::{logs, people, serve};
+use crate::{backup, logs, people, serve};
 
 /// Any failure, in words for the operator.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -55,6 +55,16 @@ enum Command {
     User(UserCommand),
     /// Reads the configuration, says what is wrong with it, and prints the result without secrets
     CheckConfig,
+    /// Writes the records and secrets into a new folder; the server may run meanwhile
+    Backup {
+        /// The folder that is made
+        folder: PathBuf,
+    },
+    /// Puts a backup back into an empty place; the server must not run
+    Restore {
+        /// The folder that `ringhall backup` made
+        folder: PathBuf,
+    },
     /// Looks at everything that keeps people from calls, and says what to change; changes nothing
     Doctor(DoctorArgs),
     /// Knocks at a server from outside, for `ringhall doctor --second-host` there
@@ -117,6 +127,8 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
         Command::Migrate => runtime()?.block_on(migrate(&config)),
         Command::User(command) => runtime()?.block_on(people::run(&config, command)),
         Command::CheckConfig => check(config),
+        Command::Backup { folder } => runtime()?.block_on(backup::backup(&config, &folder)),
+        Command::Restore { folder } => runtime()?.block_on(backup::restore(&config, &folder)),
         // Done above: they do without a configuration.
         Command::Doctor(_) | Command::SecondHost { .. } => Ok(()),
     }?;

@@ -1,5 +1,6 @@
 //! Ringhall: a self-hosted call server in one binary.
 
+mod backup;
 mod cli;
 mod config;
 mod demo;

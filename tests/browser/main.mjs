@@ -22,6 +22,7 @@ const TOPICS = named ?? [
   'locked-sound',
   'relayed',
   'by-tcp',
+  'check',
   'appearance',
 ];
 

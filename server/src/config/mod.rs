@@ -207,6 +207,10 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(codec.contains("vp7") && codec.contains("vp8"), "{codec}");
+        let turn = "[turn]\nexternal_urls = ['stun:a', 'turn:b']";
+        let open = with(turn, &[], &[]).unwrap_err().to_string();
+        assert!(open.contains("turn:b") && open.contains("external_secret"), "{open}");
+        assert!(with(&format!("{turn}\nexternal_secret = 's'"), &[], &[]).is_ok());
         let none = with("[media]\nvideo_codecs = []", &[], &[]).unwrap_err().to_string();
         assert!(none.contains("video_codecs"), "{none}");
     }

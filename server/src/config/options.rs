@@ -286,6 +286,20 @@ impl Config {
                 "turn.external_urls: {url:?} has to begin with stun:, stuns:, turn: or turns:"
             ));
         }
+        // A browser refuses every call that names one of these without a credential.
+        let open = self.turn.external_secret.is_empty()
+            && (self.turn.external_username.is_empty() || self.turn.external_password.is_empty());
+        if let Some(url) = self
+            .turn
+            .external_urls
+            .iter()
+            .find(|url| open && url.starts_with("turn"))
+        {
+            return no(&format!(
+                "turn.external_urls: {url:?} needs turn.external_secret, or turn.external_username and \
+                 turn.external_password: browsers use no TURN server without"
+            ));
+        }
         if !self.turn.external_secret.is_empty() && !self.turn.external_username.is_empty() {
             return no("turn.external_secret and turn.external_username exclude each other: set one of them");
         }

@@ -3,6 +3,7 @@
 mod body;
 mod calls;
 mod chats;
+mod check;
 mod guests;
 mod headers;
 mod health;
@@ -59,6 +60,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/rooms/{name}/enter", post(rooms::enter))
         .route("/rooms/{name}/invites", get(guests::list).post(guests::invite))
         .route("/rooms/{name}/invites/{id}", delete(guests::revoke))
+        .route(
+            "/check/bytes",
+            get(check::bytes)
+                .post(check::swallow)
+                .layer(DefaultBodyLimit::max(check::MEASURED_BYTES)),
+        )
         .route("/invites/look", post(guests::look))
         .route("/invites/enter", post(guests::enter))
         .fallback(nothing_here)

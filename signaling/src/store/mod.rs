@@ -1,5 +1,6 @@
 //! The store: Postgres and SQLite from one code path.
 
+mod backup;
 pub(crate) mod call_list;
 pub(crate) mod calls;
 pub(crate) mod chats;

@@ -6,22 +6,30 @@ import { KEY_DIGEST, trustingProfile } from './certificates.mjs';
 
 const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
 
+const FAKES = '--use-fake-device-for-media-stream';
+const ANSWERS = '--use-fake-ui-for-media-stream';
+
 const launchers = {
   chromium: () => launchers.chromiumAt(CHROMIUM),
   /** On the second machine. The driver reaches it by a pipe, not by the network. */
   'chromium-far': async () => launchers.chromiumAt((await FarHost.get()).wrapper(CHROMIUM), true),
-  chromiumAt: (executablePath, pipe = false) =>
+  /** One that asks before it gives a device. */
+  'chromium-asking': () => launchers.chromiumAt(CHROMIUM, false, (args) => args.filter((arg) => arg !== ANSWERS)),
+  /** One that has no camera. */
+  'chromium-bare': () =>
+    launchers.chromiumAt(CHROMIUM, false, (args) => args.map((arg) => (arg === FAKES ? `${FAKES}=device-count=0` : arg))),
+  chromiumAt: (executablePath, pipe = false, change = (args) => args) =>
     puppeteer.launch({
       browser: 'chrome',
       executablePath,
       pipe,
       headless: true,
       protocolTimeout: 120_000,
-      args: [
+      args: change([
         '--no-sandbox',
         '--disable-gpu',
-        '--use-fake-device-for-media-stream',
-        '--use-fake-ui-for-media-stream', // also answers the screen picker
+        FAKES,
+        ANSWERS, // also answers the screen picker
         '--auto-select-desktop-capture-source=Entire screen',
         `--ignore-certificate-errors-spki-list=${KEY_DIGEST}`,
         '--disable-background-networking',
@@ -31,7 +39,7 @@ const launchers = {
         '--disable-backgrounding-occluded-windows',
         '--disable-renderer-backgrounding',
         '--disable-background-timer-throttling',
-      ],
+      ]),
     }),
   firefox: () =>
     puppeteer.launch({

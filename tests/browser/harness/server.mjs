@@ -51,7 +51,7 @@ function ready(url) {
 
 export class Server {
   /** Starts a server on a database of its own and waits until `/readyz` says that it is ready. */
-  static async start({ database = 'sqlite', options = {}, name = database, open = false, host } = {}) {
+  static async start({ database = 'sqlite', options = {}, name = database, open = false, plain = false, host } = {}) {
     if (options.RINGHALL_MEDIA_LISTEN === 'known') {
       // A proxy has to know it (harness/proxy.mjs); 10.77.0.1 is the address of tools/in-namespace.
       options = { ...options, RINGHALL_MEDIA_LISTEN: `10.77.0.1:${await freeMediaPort()}` };
@@ -61,6 +61,8 @@ export class Server {
     const server = new Server(folder, store, await freePort(), name);
     /** Where its media goes, when that was asked for. */
     server.media = options.RINGHALL_MEDIA_LISTEN;
+    /** Without TLS. */
+    server.plain = plain;
     try {
       // The demo's people are made on this machine, whatever the options say of another one.
       await server.#launch(open ? {} : options);
@@ -93,13 +95,13 @@ export class Server {
     await this.kill();
     this.open = true;
     this.host = host;
-    this.url = `https://${host?.address ?? HOST}:${this.port}`;
+    this.url = `${this.plain ? 'http' : 'https'}://${host?.address ?? HOST}:${this.port}`;
     await this.#launch(options);
   }
 
   /** Browsers are told to find TURN by TLS under this name: Firefox checks no certificate against an address. */
   #publicUrl() {
-    return this.host ? this.url : `https://${NAME}:${this.port}`;
+    return this.host || this.plain ? this.url : `https://${NAME}:${this.port}`;
   }
 
   get pid() {
@@ -124,7 +126,7 @@ export class Server {
         RINGHALL_CALLS_STARTS_PER_CHAT_MINUTE: '0',
         ...options,
         ...(this.open
-          ? { RINGHALL_HTTP_LISTEN: `0.0.0.0:${this.port}`, RINGHALL_HTTP_PUBLIC_URL: this.#publicUrl(), ...SECURE }
+          ? { RINGHALL_HTTP_LISTEN: `0.0.0.0:${this.port}`, RINGHALL_HTTP_PUBLIC_URL: this.#publicUrl(), ...(this.plain ? {} : SECURE) }
           : {}),
       },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -24,7 +24,7 @@ function retire() {
 
 /** The server on this database, with these options (and `open`: as it stands on the internet); started at its first use and kept for the whole run. */
 export function server(database, options = {}, how = {}) {
-  const key = `${database} ${JSON.stringify([options, how.open, how.host?.address])}`;
+  const key = `${database} ${JSON.stringify([options, how.open, how.plain, how.host?.address])}`;
   if (!servers.has(key)) {
     servers.set(key, Server.start({ database, options, name: `${database}-${servers.size + retired.length}`, ...how }));
   }

@@ -6,6 +6,7 @@ import { ringing, startRinger } from "./sound/ringer.ts";
 import { call, callView, client, startClient, watchNetwork, watchToken } from "./state/app.ts";
 import { session } from "./state/auth.ts";
 import { watchRoom } from "./state/room.ts";
+import { onCheckPage } from "./state/route.ts";
 import { applyTheme } from "./state/theme.ts";
 import { showTitle } from "./state/title.ts";
 import { publishSupport } from "./support.ts";
@@ -22,7 +23,7 @@ watchNetwork();
 watchToken();
 watchRoom();
 publishSupport({ client, call, callView, audioState, ringing });
-if (session.value) void startClient();
+if (session.value && !onCheckPage) void startClient();
 
 const root = document.getElementById("app");
 if (root) render(<App />, root);

@@ -3,9 +3,10 @@ import { useEffect } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { call, openChat, stopped } from "../state/app.ts";
 import { rest, server, session } from "../state/auth.ts";
-import { fragment, roomName } from "../state/route.ts";
+import { fragment, onCheckPage, roomName } from "../state/route.ts";
 import { CallScreen } from "./CallScreen.tsx";
 import { ChatView } from "./ChatView.tsx";
+import { CheckPage } from "./CheckPage.tsx";
 import { EndedCard } from "./EndedCard.tsx";
 import { IncomingCall } from "./IncomingCall.tsx";
 import { RoomPage } from "./RoomPage.tsx";
@@ -32,6 +33,7 @@ export function App() {
 
 function Page() {
   const room = roomName.value;
+  if (onCheckPage) return <CheckPage />;
   if (!session.value && room !== null && fragment.value) return <RoomPage name={room} />;
   if (!session.value) return location.pathname.startsWith("/setup") ? <Setup /> : <SignIn />;
   if (stopped.value === "replaced" || stopped.value === "removed") {

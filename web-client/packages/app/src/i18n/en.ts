@@ -1,3 +1,5 @@
+import { checkEn } from "./check.ts";
+
 /** English, and the list of keys: the other catalogues have exactly these. See entry.ts for the forms. */
 export const en = {
   "app.tagline": "Calls for your team, on your own server",
@@ -314,6 +316,8 @@ export const en = {
   "device.screen.missing": "Nothing was chosen to share. Click again and choose a window or a screen.",
   "device.screen.insecure": "This browser cannot share the screen from this page.",
   "device.screen.unknown": "The screen could not be shared. Try again, or choose another window.",
+
+  ...checkEn,
 
   "error.OFFLINE": "There is no connection to the server. Check your network and try again.",
   "error.TIMEOUT": "The server did not answer in time. Try again.",

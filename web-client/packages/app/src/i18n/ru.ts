@@ -1,3 +1,4 @@
+import { checkRu } from "./check.ts";
 import type { Catalogue } from "./entry.ts";
 
 /** Russian; where the source plan has a sentence, it is the plan's own. */
@@ -348,6 +349,8 @@ export const ru: Catalogue = {
   "device.screen.missing": "Ничего не выбрано. Нажмите ещё раз и выберите окно или экран.",
   "device.screen.insecure": "Этот браузер не может показать экран с этой страницы.",
   "device.screen.unknown": "Не удалось показать экран. Повторите или выберите другое окно.",
+
+  ...checkRu,
 
   "error.OFFLINE": "Нет связи с сервером. Проверьте сеть и попробуйте снова.",
   "error.TIMEOUT": "Сервер не ответил вовремя. Попробуйте снова.",

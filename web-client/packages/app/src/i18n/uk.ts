@@ -1,3 +1,4 @@
+import { checkUk } from "./check.ts";
 import type { Catalogue } from "./entry.ts";
 
 /** Ukrainian. */
@@ -341,6 +342,8 @@ export const uk: Catalogue = {
   "device.screen.missing": "Нічого не вибрано. Натисніть ще раз і виберіть вікно або екран.",
   "device.screen.insecure": "Цей браузер не може показати екран із цієї сторінки.",
   "device.screen.unknown": "Не вдалося показати екран. Повторіть або виберіть інше вікно.",
+
+  ...checkUk,
 
   "error.OFFLINE": "Немає зв'язку із сервером. Перевірте мережу й спробуйте знову.",
   "error.TIMEOUT": "Сервер не відповів вчасно. Спробуйте знову.",

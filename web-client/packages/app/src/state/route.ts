@@ -8,6 +8,9 @@ addEventListener("popstate", () => {
   path.value = location.pathname;
 });
 
+/** The page that looks at the way to the server; it is left by loading another one. */
+export const onCheckPage = /^\/check\/?$/.test(location.pathname);
+
 /** The room that the address names, `/r/{name}`. */
 export const roomName = computed(() => {
   const match = /^\/r\/([^/]+)\/?$/.exec(path.value);

@@ -1,0 +1,46 @@
+//! Bytes to measure a connection by, for the page `/check`. For people who are signed in only; nothing of it is kept.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Problem;
+use super::body::{bearer, unread};
+use crate::app::App;
+
+/// In either direction; a page asks again while its time lasts.
+pub(super) const MEASURED_BYTES: usize = 1 << 20;
+
+/// `GET /api/v1/check/bytes`: this many bytes that no proxy can make smaller.
+pub(super) async fn bytes(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    app.identify(bearer(&headers)?).await?;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut body = Vec::with_capacity(MEASURED_BYTES);
+    while body.len() < MEASURED_BYTES {
+        // xorshift64 (Marsaglia 2003): cheap, and looks like noise.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        body.extend(state.to_le_bytes());
+    }
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// `POST /api/v1/check/bytes`: takes as many, and throws them away.
+pub(super) async fn swallow(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    app.identify(bearer(&headers)?).await?;
+    body.map_err(unread)?;
+    Ok(StatusCode::NO_CONTENT)
+}
