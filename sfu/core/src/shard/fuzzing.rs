@@ -1,4 +1,5 @@
-//! Doors for the fuzzer, which no build of the server has: behind the cipher, where no mutation would ever get.
+//! Doors for the fuzzer and the simulator, which no build of the server has: behind the cipher, where no mutation would ever
+//! get, and past the ciphers, which a hundred simulated participants need not pay for.
 
 use std::time::Instant;
 
@@ -19,6 +20,37 @@ impl Shard {
             self.drain_transport(now, key);
             self.settle(now);
             self.working_on = None;
+        }
+    }
+
+    /// As [`Self::connect_unproven`], and from then on without ciphers: lengths are as if there were one, replay windows,
+    /// path rules and the refusal to use a number twice stay as they are.
+    #[cfg(feature = "simulation")]
+    pub fn connect_plain(&mut self, now: Instant, participant: ParticipantId, path: Path) {
+        self.connect_unproven(now, participant, path);
+        let Some(key) = self.by_id.get(&participant).copied() else {
+            return;
+        };
+        let member = self.members.get_mut(key as usize);
+        if let Some(peer) = member.and_then(|member| member.peer.as_mut()) {
+            peer.transport.go_plain();
+            self.learn_path(key, path);
+        }
+    }
+
+    /// As if an authentic check with USE-CANDIDATE had come this way.
+    #[cfg(feature = "simulation")]
+    pub fn check_unproven(&mut self, now: Instant, participant: ParticipantId, path: Path) {
+        let Some(key) = self.by_id.get(&participant).copied() else {
+            return;
+        };
+        let peer = self
+            .members
+            .get_mut(key as usize)
+            .and_then(|member| member.peer.as_mut());
+        if let Some(peer) = peer {
+            peer.transport.believe(now, path);
+            self.learn_path(key, path);
         }
     }
 

@@ -68,7 +68,7 @@ impl Shard {
         self.by_ssrc.get(&ssrc).copied()
     }
 
-    fn learn_path(&mut self, key: u32, path: Path) {
+    pub(super) fn learn_path(&mut self, key: u32, path: Path) {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };

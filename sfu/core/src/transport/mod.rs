@@ -240,6 +240,15 @@ impl Transport {
         }
     }
 
+    /// For the simulator: a connected transport goes on without ciphers.
+    #[cfg(feature = "simulation")]
+    pub fn go_plain(&mut self) {
+        if let Some(srtp) = &mut self.srtp {
+            srtp.inbound.set_plain();
+            srtp.outbound.set_plain();
+        }
+    }
+
     /// Seals `packet[..len]`, an RTP packet, in place and returns the length to send; `packet` has
     /// [`MAX_SEAL_OVERHEAD`] bytes of room behind `len`. `index` is the extended sequence number: roll-over counter << 16
     /// | the header's sequence number; the caller starts an SSRC at roll-over counter 0. Each (SSRC, index) is sealed at

@@ -38,6 +38,12 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// For the simulator.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn set_plain(&mut self) {
+        self.ciphers.plain = true;
+    }
+
     pub(crate) fn new(ciphers: Ciphers) -> Self {
         Self {
             ciphers,
