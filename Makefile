@@ -1,6 +1,6 @@
 # The doors of the project. Each target is one script in tools/, so that everything works without make as well.
 
-.PHONY: help run test test-long check bench bench-full bench-micro
+.PHONY: help run test test-long check bench bench-full bench-micro package
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,3 +25,6 @@ bench-micro: ## time and count instructions of single operations, and compare wi
 
 bench-full: ## the long set, five rounds, beside the bare forwarder
 	@SET=full ROUNDS=5 tools/bench
+
+package: ## build a Debian package, target/debian/ringhall_*.deb
+	@tools/package

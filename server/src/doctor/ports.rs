@@ -124,9 +124,10 @@ fn refused(
 ) {
     match error.kind() {
         ErrorKind::AddrInUse => taken(report, kind, option, address, variable),
-        ErrorKind::PermissionDenied => report.fault(
+        // From a shell; the unit may well have it.
+        ErrorKind::PermissionDenied => report.warning(
             CHECK,
-            format!("{kind} {address} ({option}) is not allowed to this user: ports below 1024 need leave"),
+            format!("{kind} {address} ({option}) is not allowed to this user from here: ports below 1024 need leave"),
             "AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit (the package's unit has it); not root",
         ),
         ErrorKind::AddrNotAvailable => report.fault(

@@ -1,4 +1,4 @@
-// The server is killed in a call, at once and without a word, and started again: the same call goes on.
+// The server is killed in a call, at once and without a word, or told to end, and started again: the same call goes on.
 import assert from 'node:assert/strict';
 
 import { eventually } from '../harness/wait.mjs';
@@ -10,12 +10,23 @@ const [first, second = first] = BROWSERS;
 /** The promise of the product, counted from when the server answers again. */
 const BACK_MS = 5_000;
 
-for (const database of DATABASES) {
-  scenario(`a call survives a killed server with sound and picture (${database})`, async ({ t, arrive }) => {
+const WAYS = [
+  ...DATABASES.map((database) => ['a killed server', database, (here) => here.kill(), second]),
+  // As an upgrade does it. It has five seconds for goodbyes (server/src/serve.rs), and a wide bound here.
+  ['a server that is told to end', DATABASES[0], async (here) => {
+    const { code, ms } = await here.terminate();
+    assert.equal(code, 0);
+    assert.ok(ms < 12_000, `${ms} ms after SIGTERM`);
+    // Firefox reports each attempt to connect meanwhile as an error of the page.
+  }, first],
+];
+
+for (const [what, database, end, other] of WAYS) {
+  scenario(`a call survives ${what} with sound and picture (${database})`, async ({ t, arrive }) => {
     const here = await server(database, { RINGHALL_CALLS_RING_MS: '32000' });
     const { direct, users } = await here.directory();
     const ivan = await arrive(first, here, 'ivan');
-    const maria = await arrive(second, here, 'maria');
+    const maria = await arrive(other, here, 'maria');
     await ivan.openChat(direct);
     await ivan.call('video');
     await maria.sees('incoming-call');
@@ -26,7 +37,7 @@ for (const database of DATABASES) {
     assert.ok(before.every(Boolean));
 
     for (const person of [ivan, maria]) await person.page.evaluate(() => (window.oldPc = window.ringhall.pc()));
-    await here.kill();
+    await end(here);
     await here.restart();
     const up = Date.now();
     await Promise.all([backAgain(ivan, users.maria), backAgain(maria, users.ivan)]);
