@@ -1,5 +1,8 @@
 //! The event heap, and everything that happens.
 
+mod seats;
+mod traffic;
+
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -7,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use link_model::{Link, LinkConfig};
 use sfu_core::forward::PacketBuffer;
-use sfu_core::room::{Intent, SlotPolicy};
-use sfu_core::shard::{Event, OfferRequest, Shard};
-use sfu_core::types::{ParticipantId, RoomId, Source};
+use sfu_core::shard::{Event, Shard};
+use sfu_core::types::{ParticipantId, RoomId};
 
 use crate::desk::{Desk, Order};
 use crate::plan::{Broken, Plan};
@@ -17,8 +19,7 @@ use crate::publisher::{FRAME, Publisher, SOUND};
 use crate::relays::Relays;
 use crate::report::{Report, Witness};
 use crate::shards;
-use crate::viewer::{FEEDBACK, Viewer, asked};
-use crate::wire::{AROUND, groups, offer};
+use crate::viewer::{FEEDBACK, Viewer};
 
 /// From the answer to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_millis(150);
@@ -272,126 +273,6 @@ impl<'a> World<'a> {
         }
     }
 
-    fn admit(&mut self, at: usize) {
-        if std::mem::replace(&mut self.clients[at].seated, true) {
-            return;
-        }
-        let person = &self.plan.people[at];
-        let id = ParticipantId(at as u32 + 1);
-        let request = OfferRequest {
-            room: RoomId(person.room),
-            participant: id,
-            sdp: offer(VOICES, person.tiles.len()),
-            mids: BTreeMap::new(),
-            publish: true,
-            subscribe: true,
-            slots: SlotPolicy::Intents,
-        };
-        let now = self.instant();
-        let shard = &mut self.shards[usize::from(person.shard)];
-        let Ok(answer) = shard.offer(now, request) else { return };
-        self.clients[at].viewer.answered(groups(&answer));
-        let people = self.plan.people.len();
-        let others = (at + 1..at + people).map(|other| other % people);
-        let others =
-            others.filter(|other| self.plan.people[*other].films && self.plan.people[*other].room == person.room);
-        let intents = others
-            .zip(&person.tiles)
-            .enumerate()
-            .map(|(slot, (other, height))| Intent {
-                mid: (2 + VOICES + slot).to_string(),
-                participant: ParticipantId(other as u32 + 1),
-                source: Source::Camera,
-                height: *height,
-                fps: 0,
-                priority: 0,
-            });
-        shard.intents(now, id, intents.collect());
-        self.after(HANDSHAKE, What::Handshake(at));
-        self.serve(person.shard);
-    }
-
-    fn handshake(&mut self, at: usize) {
-        let person = &self.plan.people[at];
-        let dark = |link: &LinkConfig| link.dark.iter().any(|(from, to)| (*from..*to).contains(&self.now));
-        if !self.clients[at].seated || (at == 0 && self.plan.broken == Some(Broken::NeverConnected)) {
-            return;
-        }
-        if dark(&person.up) || dark(&person.down) || self.stalled(person.shard).is_some() {
-            return self.after(3 * HANDSHAKE, What::Handshake(at));
-        }
-        let (now, shard) = (self.instant(), person.shard);
-        let path = shards::path(shard, at, self.clients[at].place);
-        self.shards[usize::from(shard)].connect_plain(now, ParticipantId(at as u32 + 1), path);
-        self.clients[at].connected = true;
-        self.clients[at].witness.connected = Some(self.now);
-        // Nobody's frames are in step with another's.
-        let phase = Duration::from_micros(at as u64 * 7_919 % 40_000);
-        if person.films && self.plan.broken != Some(Broken::NoVideo) {
-            self.after(phase, What::Frame(at));
-        }
-        if person.speaks {
-            self.after(phase / 2, What::Sound(at));
-        }
-        self.after(phase, What::Feedback(at));
-        self.serve(shard);
-    }
-
-    fn remove(&mut self, at: usize) {
-        let client = &mut self.clients[at];
-        (client.seated, client.connected) = (false, false);
-        client.witness.until = self.now;
-        client.viewer.finish(self.now);
-        let (now, shard) = (self.instant(), self.plan.people[at].shard);
-        self.shards[usize::from(shard)].leave(now, ParticipantId(at as u32 + 1));
-        self.serve(shard);
-    }
-
-    /// A client's turn: what it sends now, and when it sends again.
-    fn send(&mut self, at: usize, again: Duration, what: What, make: impl FnOnce(&mut Client, &mut Vec<Vec<u8>>)) {
-        if !self.clients[at].connected {
-            return;
-        }
-        let middle = self.plan.length / 2;
-        let hole =
-            self.plan.broken == Some(Broken::Hole) && (middle..middle + Duration::from_secs(2)).contains(&self.now);
-        let mut out = Vec::new();
-        make(&mut self.clients[at], &mut out);
-        if hole && matches!(what, What::Frame(_)) {
-            out.clear();
-        }
-        self.after(again, what);
-        self.transmit(at, out);
-    }
-
-    fn transmit(&mut self, at: usize, datagrams: Vec<Vec<u8>>) {
-        for datagram in datagrams {
-            let client = &mut self.clients[at];
-            let passage = client.up.send(self.now, datagram.len() + AROUND);
-            let place = client.place;
-            if let Some(double) = passage.double {
-                self.at(double, What::Up(at, place, datagram.clone()));
-            }
-            if let Some(arrival) = passage.arrival {
-                self.at(arrival, What::Up(at, place, datagram));
-            }
-        }
-    }
-
-    fn arrive(&mut self, at: usize, place: u8, datagram: Vec<u8>) {
-        let shard = self.plan.people[at].shard;
-        if let Some(end) = self.stalled(shard) {
-            return self.at(end, What::Up(at, place, datagram));
-        }
-        let len = datagram.len().min(self.buffer.bytes.len());
-        self.buffer.bytes[..len].copy_from_slice(&datagram[..len]);
-        self.buffer.len = len;
-        let now = self.instant();
-        let path = shards::path(shard, at, place);
-        self.shards[usize::from(shard)].handle_datagram(now, path, &mut self.buffer);
-        self.serve(shard);
-    }
-
     fn timer(&mut self, shard: u8) {
         self.timers[usize::from(shard)] = None;
         if let Some(end) = self.stalled(shard) {
@@ -459,48 +340,6 @@ impl<'a> World<'a> {
                 participant, active, ..
             } => self.after(SIGNALING, What::Told(at(participant), active)),
             _ => {}
-        }
-    }
-
-    fn descend(&mut self, at: usize, place: u8, datagram: Vec<u8>) {
-        let client = &mut self.clients[at];
-        let passage = self.downs[client.down].send(self.now, datagram.len() + AROUND);
-        client.witness.waits.push((self.now, passage.queued, passage.overflow));
-        if place != client.place {
-            return; // nobody is there any more
-        }
-        if let Some(double) = passage.double {
-            self.at(double, What::Down(at, datagram.clone()));
-        }
-        if let Some(arrival) = passage.arrival {
-            self.at(arrival, What::Down(at, datagram));
-        }
-    }
-
-    fn receive(&mut self, at: usize, datagram: &[u8]) {
-        if !self.clients[at].connected {
-            return;
-        }
-        self.delivered += 1;
-        let slot = (self.now.as_millis() / 100) as usize;
-        let now = self.instant();
-        let client = &mut self.clients[at];
-        if client.viewer.bytes.len() <= slot {
-            client.viewer.bytes.resize(slot + 1, 0);
-        }
-        client.viewer.bytes[slot] += (datagram.len() + AROUND) as u64;
-        if datagram.get(1).is_some_and(|kind| (192..224).contains(kind)) {
-            let (lost, keys) = asked(datagram);
-            let mut out = Vec::new();
-            for (ssrc, number) in lost {
-                client.publisher.again(ssrc, number, &mut out);
-            }
-            for ssrc in keys {
-                client.publisher.key_frame(ssrc);
-            }
-            self.transmit(at, out);
-        } else {
-            client.viewer.receive(now, self.now, datagram);
         }
     }
 
