@@ -8,6 +8,10 @@ use crate::report::{Report, Witness};
 /// A fault excuses gaps from its beginning until so long after its end: a client that was dark has to be found again.
 const RECOVERY: Duration = Duration::from_secs(4);
 
+/// Until so long after joining nothing is known of a link, and the first pictures may be too much for it: of that time only the
+/// first picture is judged.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// Everything that is wrong with a report; nothing: all is well.
 pub fn judge(plan: &Plan, report: &Report) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -46,7 +50,8 @@ fn gaps(plan: &Plan, at: usize, witness: &Witness) -> Vec<String> {
             let excused = excused
                 .into_iter()
                 .any(|(start, end)| *from < end + RECOVERY && *to > start);
-            if *to - *from > Duration::from_secs(1) && !excused && *to <= witness.until {
+            let settled = *from >= witness.joined + SETTLED;
+            if settled && *to - *from > Duration::from_secs(1) && !excused && *to <= witness.until {
                 found.push(format!(
                     "{} saw {publisher} stand still from {from:?} to {to:?}",
                     at + 1

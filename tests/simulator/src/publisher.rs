@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use link_model::Seeded;
+
 use crate::wire::{LAYERS, MTU_PAYLOAD, OPUS, RTX, VP8, rtp, vp8};
 
 /// A frame every so often.
 pub(crate) const FRAME: Duration = Duration::from_millis(40);
 /// A packet of sound every so often.
 pub(crate) const SOUND: Duration = Duration::from_millis(20);
-/// Bytes of a frame in each layer: 120, 400 and 1,200 kbit/s.
+/// Bytes of a frame in each layer, on the mean: 120, 400 and 1,200 kbit/s.
 const FRAME_BYTES: [usize; 3] = [600, 2_000, 6_000];
 /// Bytes in a packet of sound: 32 kbit/s.
 const SOUND_BYTES: usize = 80;
@@ -37,12 +39,13 @@ pub(crate) struct Publisher {
     sound: u16,
     transport: u16,
     frames: u32,
+    random: Seeded,
     /// Key frames that were asked for.
     pub(crate) asked: u64,
 }
 
 impl Publisher {
-    pub(crate) fn new(id: u32, room: u32, key_size: usize) -> Self {
+    pub(crate) fn new(id: u32, room: u32, key_size: usize, seed: u64) -> Self {
         let layer = || Layer {
             wants_key: true,
             sends: true,
@@ -56,8 +59,14 @@ impl Publisher {
             sound: 0,
             transport: 0,
             frames: 0,
+            random: Seeded::new(seed),
             asked: 0,
         }
+    }
+
+    /// When its first frame comes: nobody's are in step with another's.
+    pub(crate) fn phase(&mut self) -> Duration {
+        Duration::from_micros(self.random.below(40_000))
     }
 
     fn ssrc(&self, layer: usize) -> u32 {
@@ -85,12 +94,15 @@ impl Publisher {
     pub(crate) fn frame(&mut self, out: &mut Vec<Vec<u8>>) {
         self.frames += 1;
         let timestamp = self.frames * 3_600;
+        // The scene moves more or less, and all layers show the same scene.
+        let scene = 0.7 + 0.6 * self.random.unit();
         for at in 0..LAYERS.len() {
             if !self.layers[at].sends {
                 continue;
             }
             let key = std::mem::take(&mut self.layers[at].wants_key);
-            let mut left = FRAME_BYTES[at] * if key { self.key_size } else { 1 };
+            let size = FRAME_BYTES[at] as f64 * if key { self.key_size as f64 } else { scene };
+            let mut left = size as usize;
             self.layers[at].picture = self.layers[at].picture.wrapping_add(1) & 0x7fff;
             let mut first = true;
             while left > 0 {

@@ -98,20 +98,22 @@ fn two_viewers_share_a_link_evenly() {
     assert!(index > 0.8, "{index}");
 }
 
+/// Before measurements with a key frame were left out of a layer's rate, seed 1 with key frames of 20 frames was paused 6
+/// times from 12 s on and stood still for 99 % of that time.
 #[test]
-fn large_key_frames_on_a_narrow_link_do_not_pause_a_small_picture() {
+fn large_key_frames_on_a_narrow_link_do_not_pause_a_small_picture_for_ever() {
     for key_size in [6, 20, 40] {
         let report = run(&plans::small_with_large_key_frames(1, key_size));
         let viewer = &report.people[1];
-        let still = viewer.without_picture(12 * SECOND, true);
+        let still = viewer.without_picture(20 * SECOND, true);
         let paused = viewer.seen[&1]
             .paused
             .iter()
-            .filter(|pause| pause.0 > 12 * SECOND)
+            .filter(|pause| pause.1 > 20 * SECOND)
             .count();
-        println!("key frames of {key_size} frames: still {still:.3}, paused {paused} times");
+        println!("key frames of {key_size} frames: still {still:.3}, paused {paused} times from 20 s on");
         assert!(
-            still < 0.1 && paused <= 2,
+            still < 0.1 && paused <= 1,
             "{key_size}: still {still:.3}, paused {paused} times"
         );
     }
@@ -151,4 +153,28 @@ fn a_hundred_people_for_a_minute() {
     let report = run(&plan);
     println!("{} datagrams in {:?}", report.delivered, began.elapsed());
     assert_eq!(oracles::judge(&plan, &report), Vec::<String>::new());
+}
+
+/// How long the ramps take: up until 80 % of the best set of layers that fits (one large, one medium, one small, sound: 1.8
+/// Mbit/s) comes, down until the queue of 95 % of the datagrams in each half second stays under 60 ms.
+#[test]
+fn ramps_up_and_down_take_seconds() {
+    let seeds = std::env::var("SIMULATOR_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok())
+        .unwrap_or(3);
+    let change = 15 * SECOND;
+    for seed in 1..=seeds {
+        let report = run(&plans::up(seed));
+        let up = report.people[3].reaches(1_440_000.0, change).unwrap_or(Duration::MAX);
+        let report = run(&plans::down(seed));
+        let half = SECOND / 2;
+        let stands = |n: &u32| {
+            report.people[3].queue(change + half * *n, change + half * (*n + 1), 95) > Duration::from_millis(60)
+        };
+        let halves: Vec<u32> = (0..30).filter(stands).collect();
+        println!("seed {seed}: up after {up:?}; half seconds with a queue after the fall: {halves:?}");
+        assert!(up < 10 * SECOND, "seed {seed}: {up:?}");
+        assert!(halves.len() <= 6 && halves.contains(&0), "seed {seed}: {halves:?}");
+    }
 }

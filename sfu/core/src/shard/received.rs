@@ -80,7 +80,10 @@ impl Shard {
         }
         let grown = !track.source.is_audio() && layer.shape.note(&meta.frame, now);
         let length = usize::from(header.payload_end);
-        layer.rates.note(meta.frame.spatial, meta.frame.temporal, length, now);
+        let (spatial, temporal) = (meta.frame.spatial, meta.frame.temporal);
+        layer
+            .rates
+            .note(spatial, temporal, length, meta.starts_key_frame(), now);
         let at = (usize::from(stream.track), usize::from(stream.layer));
         self.accept(now, key, at, buffer, meta, (outage, grown));
     }

@@ -118,7 +118,7 @@ impl<'a> World<'a> {
                 place: 0,
                 up: seeded(&person.up, 2 * at as u64),
                 down,
-                publisher: Publisher::new(id, stamped, person.key_size),
+                publisher: Publisher::new(id, stamped, person.key_size, plan.seed << 16 ^ u64::from(id)),
                 viewer: Viewer::new(id, person.room, start),
                 witness: Witness {
                     joined: person.joins,

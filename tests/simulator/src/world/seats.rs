@@ -1,7 +1,6 @@
 //! Who has a transport: in by the word of signaling, out by it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use link_model::LinkConfig;
 use sfu_core::room::{Intent, SlotPolicy};
@@ -67,8 +66,7 @@ impl World<'_> {
         self.shards[usize::from(shard)].connect_plain(now, ParticipantId(at as u32 + 1), path);
         self.clients[at].connected = true;
         self.clients[at].witness.connected = Some(self.now);
-        // Nobody's frames are in step with another's.
-        let phase = Duration::from_micros(at as u64 * 7_919 % 40_000);
+        let phase = self.clients[at].publisher.phase();
         if person.films && self.plan.broken != Some(Broken::NoVideo) {
             self.after(phase, What::Frame(at));
         }
