@@ -13,6 +13,7 @@ const TOPICS = named ?? [
   'call-waiting',
   'group',
   'layers',
+  'redundancy',
   ...(process.env.E2E_LONG === '1' ? ['bad-network'] : []),
   'shards',
   'moderation',

@@ -49,7 +49,7 @@ export async function hears(person, user, { ms = 40_000 } = {}) {
 }
 
 /** The inbound-rtp report of a source as the browser gives it, with its codec; null while nothing is bound. */
-async function report(person, user, source) {
+export async function report(person, user, source) {
   return person.page.evaluate(
     async (userId, source) => {
       const pc = window.ringhall.pc();

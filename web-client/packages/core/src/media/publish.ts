@@ -8,7 +8,8 @@ const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
 ];
 const SCREEN_LAYERS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
 
-const AUDIO_CODECS = ["audio/opus", "audio/red"];
+// Redundant audio first: a browser sends what stands first in the answer, which keeps this order.
+const AUDIO_CODECS = ["audio/red", "audio/opus"];
 
 /** `scalabilityMode` is not in the DOM types yet. */
 type Encoding = RTCRtpEncodingParameters & { scalabilityMode?: string; codec?: RTCRtpCodec };
