@@ -13,7 +13,6 @@ use super::seats;
 use crate::app::App;
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::media::MediaSeat;
-use crate::protocol::RealtimeBody;
 use crate::service::BusMessage;
 use crate::ws::Realtime;
 
@@ -38,16 +37,13 @@ pub(super) async fn read(app: Arc<App>, mut bus: broadcast::Receiver<Arc<BusMess
 async fn handle(app: &Arc<App>, message: &BusMessage) {
     match message {
         BusMessage::Outbox { users } => app.sessions.wake(users),
-        BusMessage::ToUsers { users, body } => to_users(app, users, body.clone()),
-        BusMessage::ToCall { at, except, body } => seats::to_call(app, &at.call, except.as_ref(), body.clone()),
-        BusMessage::Waiting {
-            at: _,
-            moderators,
-            list,
-        } => to_users(app, moderators, RealtimeBody::WaitingList(list.clone())),
-        BusMessage::Muted { at: _, user, muted } => {
-            to_users(app, std::slice::from_ref(user), RealtimeBody::Muted(muted.clone()));
+        BusMessage::ToUsers { at: _, users, body } => {
+            let event = Realtime::new(body);
+            for user in users {
+                app.sessions.to_user(user, &event);
+            }
         }
+        BusMessage::ToCall { at, except, body } => seats::to_call(app, &at.call, except.as_ref(), body.clone()),
         BusMessage::ChatCall { at: _, chat: _, bodies } => app.updates.put(bodies.iter().cloned()),
         BusMessage::SeatFreed { call, user, device } => seat_freed(app, call, user, device).await,
         BusMessage::Blocked {
@@ -74,13 +70,6 @@ async fn handle(app: &Arc<App>, message: &BusMessage) {
             let (app, call) = (app.clone(), call.clone());
             tokio::spawn(async move { app.whip.end_call(&app, &call).await });
         }
-    }
-}
-
-fn to_users(app: &App, users: &[UserId], body: RealtimeBody) {
-    let event = Realtime::new(&body);
-    for user in users {
-        app.sessions.to_user(user, &event);
     }
 }
 

@@ -24,22 +24,24 @@ enum Subject {
 }
 
 fn subject(message: &BusMessage) -> Option<(Subject, &Moment)> {
-    let (subject, at) = match message {
-        BusMessage::ChatCall { at, chat, .. } => (Subject::Chat(chat.clone()), at),
-        BusMessage::Waiting { at, .. } => (Subject::Waiting(at.call.clone()), at),
-        BusMessage::Muted { at, user, muted } => (Subject::Muted(at.call.clone(), user.clone(), muted.source), at),
-        BusMessage::Blocked { at, user, source, .. } => (Subject::Blocked(at.call.clone(), user.clone(), *source), at),
-        BusMessage::ToCall { at, body, .. } => {
-            let call = at.call.clone();
-            match body {
-                RealtimeBody::CallParticipantJoined(joined) | RealtimeBody::ParticipantUpdated(joined) => {
-                    (Subject::Person(call, joined.user_id.clone()), at)
-                }
-                RealtimeBody::CallParticipantLeft(left) => (Subject::Person(call, left.user_id.clone()), at),
-                RealtimeBody::CallLocked(_) => (Subject::Lock(call), at),
-                _ => return None,
-            }
+    let (at, to, body) = match message {
+        BusMessage::ChatCall { at, chat, .. } => return Some((Subject::Chat(chat.clone()), at)),
+        BusMessage::Blocked { at, user, source, .. } => {
+            return Some((Subject::Blocked(at.call.clone(), user.clone(), *source), at));
         }
+        BusMessage::ToCall { at, body, .. } => (at, &[][..], body),
+        BusMessage::ToUsers { at, users, body } => (at, &users[..], body),
+        _ => return None,
+    };
+    let call = at.call.clone();
+    let subject = match body {
+        RealtimeBody::CallParticipantJoined(joined) | RealtimeBody::ParticipantUpdated(joined) => {
+            Subject::Person(call, joined.user_id.clone())
+        }
+        RealtimeBody::CallParticipantLeft(left) => Subject::Person(call, left.user_id.clone()),
+        RealtimeBody::CallLocked(_) => Subject::Lock(call),
+        RealtimeBody::WaitingList(_) => Subject::Waiting(call),
+        RealtimeBody::Muted(muted) => Subject::Muted(call, to.first()?.clone(), muted.source),
         _ => return None,
     };
     Some((subject, at))

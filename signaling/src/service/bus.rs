@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use crate::calls::At;
+use crate::calls::{At, Call};
 use crate::ids::{CallId, ChatId, DeviceId, UserId};
-use crate::protocol::{CallUpdated, MediaSource, Muted, RealtimeBody, WaitingList};
+use crate::protocol::{CallUpdated, MediaSource, RealtimeBody};
 
 /// Messages kept for a receiver that lags behind. One that lags further loses the oldest: outbox hints are healed by
 /// its two-second query, live rooms by a fresh roster.
@@ -24,6 +24,17 @@ pub struct Moment {
     pub rev: i64,
 }
 
+impl Moment {
+    /// This call as it is now.
+    pub(super) fn of(call: &Call) -> Self {
+        Self {
+            call: call.id.clone(),
+            created_at: call.created_at,
+            rev: call.rev,
+        }
+    }
+}
+
 /// A hint or an ephemeral event. Published after the commit, never before; losing one loses no state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BusMessage {
@@ -34,6 +45,8 @@ pub enum BusMessage {
     },
     /// To all tabs of these users.
     ToUsers {
+        /// Of which call, and when in it.
+        at: Moment,
         /// Whose.
         users: Vec<UserId>,
         /// What.
@@ -57,24 +70,6 @@ pub enum BusMessage {
         chat: ChatId,
         /// To whom what.
         bodies: Vec<(UserId, CallUpdated)>,
-    },
-    /// Who waits to be let in, to all tabs of those who may let them in.
-    Waiting {
-        /// Of which call, and when in it.
-        at: Moment,
-        /// Whose.
-        moderators: Vec<UserId>,
-        /// The whole list.
-        list: WaitingList,
-    },
-    /// A moderator muted somebody, or lifted it: to all tabs of that person.
-    Muted {
-        /// In which call, and when in it.
-        at: Moment,
-        /// Whose.
-        user: UserId,
-        /// What.
-        muted: Muted,
     },
     /// This tab does not hold a seat any more: its media must be detached.
     SeatFreed {

@@ -12,6 +12,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod whispers;
 
 use std::sync::Arc;
 use std::time::Duration;

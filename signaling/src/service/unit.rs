@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::render::{self, People};
-use super::{BusMessage, Moment, Result, Service};
+use super::{BusMessage, Moment, Result, Service, whispers};
 use crate::calls::{At, Call, Chat, Effect, Note, Participant, Transition};
 use crate::ids::{CallId, ChatId, MessageId, UserId};
 use crate::protocol::{
-    CallActor, CallAlone, CallDevice, CallLocked, CallMissed, CallRejected, CallsSeen, EventBody, Message, MessageKind,
-    Muted, ParticipantStatus, RealtimeBody, User, WaitingStatus,
+    CallActor, CallDevice, CallMissed, CallRejected, CallsSeen, EventBody, Message, MessageKind, ParticipantStatus,
+    User, WaitingStatus,
 };
 use crate::store::calls::Lease;
 use crate::store::db::{Tx, args};
@@ -157,13 +157,15 @@ impl<'a> Unit<'a> {
                 Effect::Log(..) => {}
                 Effect::Tell(to, note) => self.write(call, to, note, (at, now)).await?,
                 Effect::CallMessage => self.call_message(chat, call, at).await?,
-                other => self.whisper(chat, call, other, (at, now)),
+                other => self
+                    .after
+                    .extend(whispers::of(chat, call, other, &self.people, (at, now))),
             }
         }
         let bodies = render::updates(call, chat);
         if before.map(|call| render::updates(call, chat)).as_ref() != Some(&bodies) {
             self.after.push(BusMessage::ChatCall {
-                at: moment(call),
+                at: Moment::of(call),
                 chat: chat.id.clone(),
                 bodies,
             });
@@ -261,84 +263,6 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    fn whisper(&mut self, chat: &Chat, call: &Call, effect: &Effect, (at, now): (At, At)) {
-        let people = &self.people;
-        let to_call = |except: Option<&UserId>, body| BusMessage::ToCall {
-            at: moment(call),
-            except: except.cloned(),
-            body,
-        };
-        let message = match effect {
-            Effect::Joined(user) => render::joined(call, chat, people, user, at)
-                .map(|joined| to_call(Some(user), RealtimeBody::CallParticipantJoined(joined))),
-            Effect::Updated(user) => render::joined(call, chat, people, user, at)
-                .map(|joined| to_call(None, RealtimeBody::ParticipantUpdated(joined))),
-            Effect::Left(user, by) => Some(to_call(
-                Some(user),
-                RealtimeBody::CallParticipantLeft(render::left(call, people, user, by.as_ref(), at)),
-            )),
-            Effect::Removed(user) => Some(BusMessage::Removed {
-                call: call.id.clone(),
-                user: user.clone(),
-            }),
-            Effect::Waiters => Some(BusMessage::Waiting {
-                at: moment(call),
-                moderators: call.moderators(chat),
-                list: render::waiting_list(call, chat, people),
-            }),
-            Effect::Locked(locked, by) => Some(to_call(
-                None,
-                RealtimeBody::CallLocked(CallLocked {
-                    call_id: call.id.clone(),
-                    locked: *locked,
-                    by: people.user(by),
-                }),
-            )),
-            Effect::Ringing(user) => Some(BusMessage::ToUsers {
-                users: vec![call.initiated_by.clone()],
-                body: RealtimeBody::CallRinging(render::person(call, people, user, at)),
-            }),
-            Effect::Muted {
-                user,
-                source,
-                muted,
-                by,
-            } => Some(BusMessage::Muted {
-                at: moment(call),
-                user: user.clone(),
-                muted: Muted {
-                    call_id: call.id.clone(),
-                    source: *source,
-                    muted: *muted,
-                    by: people.user(by),
-                },
-            }),
-            Effect::Alone(user) => Some(BusMessage::ToUsers {
-                users: vec![user.clone()],
-                body: RealtimeBody::CallAlone(CallAlone {
-                    call_id: call.id.clone(),
-                    ends_in_ms: call
-                        .alone_end_deadline
-                        .map_or(0, |end| u32::try_from(end.ms_since(now)).unwrap_or(u32::MAX)),
-                }),
-            }),
-            Effect::Blocked(user, source, blocked) => Some(BusMessage::Blocked {
-                at: moment(call),
-                user: user.clone(),
-                source: *source,
-                blocked: *blocked,
-            }),
-            Effect::SeatFreed(user, device) => Some(BusMessage::SeatFreed {
-                call: call.id.clone(),
-                user: user.clone(),
-                device: device.clone(),
-            }),
-            Effect::Over => Some(BusMessage::CallOver { call: call.id.clone() }),
-            Effect::Log(..) | Effect::Tell(..) | Effect::CallMessage => None,
-        };
-        self.after.extend(message);
-    }
-
     /// Writes the events, commits, and only then publishes.
     pub(super) async fn commit(mut self) -> Result<()> {
         self.tell_counts().await?;
@@ -379,14 +303,6 @@ impl<'a> Unit<'a> {
     pub(super) async fn user(&mut self, id: &UserId) -> Result<User> {
         let mut found = users::users_by_id(&mut self.tx, std::slice::from_ref(id)).await?;
         Ok(found.pop().ok_or(StoreError::NotFound("user"))?)
-    }
-}
-
-fn moment(call: &Call) -> Moment {
-    Moment {
-        call: call.id.clone(),
-        created_at: call.created_at,
-        rev: call.rev,
     }
 }
 

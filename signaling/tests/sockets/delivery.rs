@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::common::{Options, Server, Socket};
 use serde_json::{Value, json};
+use signaling::calls::At;
 use signaling::ids::UserId;
 use signaling::protocol::{Command, RealtimeBody, SendMessage, Speakers};
-use signaling::service::{Actor, Bus, BusMessage};
+use signaling::service::{Actor, Bus, BusMessage, Moment};
 use signaling::store::RetentionConfig;
 use signaling::ws::SocketConfig;
 
@@ -181,8 +182,14 @@ async fn a_full_queue_is_closed_with_4429_and_its_tab_resumes() {
         call_id: "c".into(),
         users: vec![],
     });
+    let at = Moment {
+        call: "c".into(),
+        created_at: At(0),
+        rev: 0,
+    };
     for _ in 0..200 {
         server.bus.publish(BusMessage::ToUsers {
+            at: at.clone(),
             users: vec![server.maria.clone()],
             body: body.clone(),
         });

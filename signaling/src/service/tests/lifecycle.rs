@@ -24,7 +24,7 @@ both! {
         assert_eq!(house.outcome(&boris, ring_ack(&call)).await, "noop");
         let told = drain(&mut bus);
         let ringing = told.iter().filter(|message| {
-            matches!(message, BusMessage::ToUsers { users, body: RealtimeBody::CallRinging(person) }
+            matches!(message, BusMessage::ToUsers { users, body: RealtimeBody::CallRinging(person), .. }
                 if *users == [anna.user.clone()] && person.user_id == boris.user)
         });
         assert_eq!(ringing.count(), 1);
