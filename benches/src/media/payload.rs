@@ -134,13 +134,12 @@ fn sequence_parameters(height: u32) -> Vec<u8> {
 /// RFC 6184 section 5.8: FU-A fragments of a non-IDR slice (1); a frame of one packet, and every further slice of a key frame (5),
 /// is a single NAL unit.
 fn h264(place: Place, out: &mut [u8]) -> usize {
-    let kind = 1;
     if place.key || place.first && place.last {
-        out[0] = 0x60 | if place.key { 5 } else { kind };
+        out[0] = 0x60 | if place.key { 5 } else { 1 };
         return 1;
     }
     out[0] = 0x60 | 28;
-    out[1] = kind | if place.first { 0x80 } else { 0 } | if place.last { 0x40 } else { 0 };
+    out[1] = 1 | if place.first { 0x80 } else { 0 } | if place.last { 0x40 } else { 0 };
     2
 }
 
