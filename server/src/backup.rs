@@ -10,9 +10,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use signaling::store::{Schema, Store};
 use tokio::process::Command;
+use url::Url;
 
 use crate::cli::Failure;
 use crate::config::Config;
@@ -205,21 +207,16 @@ struct Place {
 
 impl Place {
     fn of(url: &str) -> Result<Self, Failure> {
-        let (scheme, rest) = url.split_once("://").ok_or("database.url has no ://")?;
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let behind = &rest[authority.len()..];
-        let Some((who, host)) = authority.rsplit_once('@') else {
-            return Ok(Self {
-                without_password: url.to_owned(),
-                password: None,
-            });
-        };
-        let (user, password) = match who.split_once(':') {
-            Some((user, password)) => (user, Some(decoded(password)?)),
-            None => (who, None),
-        };
+        let mut url = Url::parse(url).map_err(|e| format!("database.url: {e}"))?;
+        let decoded = url.password().map(|text| percent_decode_str(text).decode_utf8());
+        let password = decoded
+            .transpose()
+            .map_err(|_| "the password in database.url is not UTF-8")?;
+        let password = password.map(|text| text.into_owned());
+        // It fails only where there is no host, and then there is no password either.
+        let _ = url.set_password(None);
         Ok(Self {
-            without_password: format!("{scheme}://{user}@{host}{behind}"),
+            without_password: url.into(),
             password,
         })
     }
@@ -235,28 +232,6 @@ impl Place {
         }
         command
     }
-}
-
-/// Percent-encoding (RFC 3986 section 2.1) undone.
-fn decoded(text: &str) -> Result<String, Failure> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let pair = behind
-            .first_chunk::<2>()
-            .and_then(|pair| std::str::from_utf8(pair).ok());
-        match (first, pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    Ok(String::from_utf8(bytes).map_err(|_| "the password in database.url is not UTF-8")?)
 }
 
 async fn run(name: &str, mut command: Command) -> Result<(), Failure> {

@@ -106,31 +106,24 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
         flags: cli.common.set,
     };
     let config = sources.load();
-    let command = match cli.command {
+    match cli.command {
+        // These two do without a configuration that can be used.
         Command::Doctor(args) => {
             let healthy = runtime()?.block_on(doctor::run(config, args));
             return Ok(ExitCode::from(u8::from(!healthy)));
         }
-        Command::SecondHost { listen } => {
-            runtime()?.block_on(doctor::second_host(listen))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        command => command,
-    };
-    let config = config?;
-    match command {
+        Command::SecondHost { listen } => runtime()?.block_on(doctor::second_host(listen)),
         Command::Serve { demo } => {
+            let config = config?;
             logs::start(&config.log)?;
             runtime()?.block_on(serve::serve(config, demo))
         }
-        Command::Token(args) => token(&config, args),
-        Command::Migrate => runtime()?.block_on(migrate(&config)),
-        Command::User(command) => runtime()?.block_on(people::run(&config, command)),
-        Command::CheckConfig => check(config),
-        Command::Backup { folder } => runtime()?.block_on(backup::backup(&config, &folder)),
-        Command::Restore { folder } => runtime()?.block_on(backup::restore(&config, &folder)),
-        // Done above: they do without a configuration.
-        Command::Doctor(_) | Command::SecondHost { .. } => Ok(()),
+        Command::Token(args) => token(&config?, args),
+        Command::Migrate => runtime()?.block_on(migrate(&config?)),
+        Command::User(command) => runtime()?.block_on(people::run(&config?, command)),
+        Command::CheckConfig => check(config?),
+        Command::Backup { folder } => runtime()?.block_on(backup::backup(&config?, &folder)),
+        Command::Restore { folder } => runtime()?.block_on(backup::restore(&config?, &folder)),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -54,9 +54,7 @@ impl Secrets {
             node: hex(&node[..8]),
         })
     }
-}
 
-impl Secrets {
     /// Looks whether those that are there can be used, and makes none.
     pub(crate) fn look(dir: &Path) -> Result<(), SecretError> {
         for name in FILES {

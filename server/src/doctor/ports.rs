@@ -4,9 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -156,7 +154,7 @@ async fn is_ringhall(address: SocketAddr) -> bool {
         let Ok(stream) = TcpStream::connect(ask).await else {
             return false;
         };
-        let Ok(config) = anybody() else { return false };
+        let Ok(config) = tls::anybody() else { return false };
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         match connector.connect(ServerName::from(ask.ip()), stream).await {
             Ok(stream) => says_ringhall(stream).await,
@@ -175,52 +173,4 @@ async fn says_ringhall<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> bool
     // What comes of another program may be endless.
     let _ = (&mut stream).take(16 << 10).read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).contains("\"name\":\"Ringhall\"")
-}
-
-/// TLS to whoever is there: nothing is told them, and only their name is asked for.
-fn anybody() -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
-    let verifier = Arc::new(Anybody);
-    Ok(builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
-}
-
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        tls::provider().signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -18,9 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateSigningRequestDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateSigningRequestDer, ServerName};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -28,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::{Config, TlsMode};
-use crate::tls::Tls;
+use crate::tls::{Tls, anybody};
 
 const DOMAIN: &str = "calls.example";
 const TOKEN: &str = "dG9rZW4";
@@ -71,12 +69,7 @@ impl Authority {
 
     /// Connects to the server as RFC 8737 says, and looks at the certificate that it shows.
     async fn validate(&self) -> bool {
-        let builder = ClientConfig::builder_with_provider(provider());
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let mut config = builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anything))
-            .with_no_client_auth();
+        let mut config = anybody().unwrap();
         config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
         let stream = TcpStream::connect(self.server).await.unwrap();
         let name = ServerName::try_from(DOMAIN).unwrap();
@@ -90,44 +83,6 @@ impl Authority {
         let digest = [&[0x04, 0x20], &proof[..]].concat();
         let has = |wanted: &[u8]| shown.windows(wanted.len()).any(|part| part == wanted);
         has(&identifier) && has(&digest)
-    }
-}
-
-#[derive(Debug)]
-struct Anything;
-
-impl ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -1,6 +1,7 @@
 //! TLS: which certificate, and what a connection is for by what was agreed in its handshake.
 
 mod acme;
+mod anybody;
 pub(crate) mod files;
 mod self_signed;
 
@@ -21,6 +22,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 pub(crate) use acme::FOLDER as ACME_FOLDER;
+pub(crate) use anybody::anybody;
 
 use crate::cli::Failure;
 use crate::config::{Config, TlsMode};
