@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rand::RngExt;
 
 use super::Problem;
 use super::body::{bearer, unread};
@@ -18,15 +19,8 @@ pub(super) const MEASURED_BYTES: usize = 1 << 20;
 /// `GET /api/v1/check/bytes`: this many bytes that no proxy can make smaller.
 pub(super) async fn bytes(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
     app.identify(bearer(&headers)?).await?;
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut body = Vec::with_capacity(MEASURED_BYTES);
-    while body.len() < MEASURED_BYTES {
-        // xorshift64 (Marsaglia 2003): cheap, and looks like noise.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        body.extend(state.to_le_bytes());
-    }
+    let mut body = vec![0_u8; MEASURED_BYTES];
+    rand::rng().fill(&mut body[..]);
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::CACHE_CONTROL, "no-store, no-transform"),

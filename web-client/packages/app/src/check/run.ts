@@ -1,4 +1,4 @@
-import { browserDevices, browserSockets, DeviceError, type IceServer } from "@ringhall/core";
+import { browserDevices, browserSockets, CLOSE, DeviceError, type IceServer } from "@ringhall/core";
 import { choice } from "../state/devices.ts";
 import { judgeWays, tryWays } from "./paths.ts";
 import type { Results, StepId, StepResult } from "./result.ts";
@@ -10,8 +10,6 @@ const MEASURE_MS = 1_500;
 /** What a call of two with pictures needs, kbit/s in each direction (docs/layers.md), and sound alone. */
 const GOOD_KBPS = 1_500;
 const ENOUGH_KBPS = 100;
-/** The server's close code for who is not signed in (protocol.md). */
-const CLOSE_AUTH = 4401;
 
 type Tell = (id: StepId, result: StepResult) => void;
 
@@ -100,7 +98,7 @@ function socket(token: string | null): Promise<{ result: StepResult; ice: IceSer
     };
     ws.onclose = (code) => {
       // Without a sign-in the refusal is the answer: it came all the way.
-      if (code === CLOSE_AUTH) end(token ? { level: "fault", key: "check.socket.signedOut" } : ok());
+      if (code === CLOSE.auth) end(token ? { level: "fault", key: "check.socket.signedOut" } : ok());
       else
         end({
           level: "fault",
