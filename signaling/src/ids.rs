@@ -49,7 +49,7 @@ string_id! {
     DeviceId,
     /// One resumable WebSocket session.
     SessionId,
-    /// A client-made id of one command; a repeat returns the stored result.
+    /// A client-made id of one command; a repeat returns the stored answer.
     CommandId,
     /// A client-made id of one SDP offer; an answer names the offer it belongs to.
     OfferId,

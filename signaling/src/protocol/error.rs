@@ -63,6 +63,21 @@ pub struct WireError {
 }
 
 impl WireError {
+    /// Whether this is the answer to a command for good: it is stored, and a repeat of the same id is refused in the same
+    /// words. The others say that nothing was decided: the same id may be tried again.
+    pub fn lasting(&self) -> bool {
+        !matches!(
+            self.code,
+            ErrorCode::BadRequest
+                | ErrorCode::Unauthenticated
+                | ErrorCode::TokenExpired
+                | ErrorCode::RateLimited
+                | ErrorCode::Unavailable
+                | ErrorCode::Draining
+                | ErrorCode::Internal
+        )
+    }
+
     /// An error that waiting does not heal.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {

@@ -55,7 +55,7 @@ pub struct Resume {
 /// A command: `op` and its fields, as in `Command`.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 pub struct Request {
-    /// Made by the client; a repeat returns the stored result.
+    /// Made by the client; a repeat returns the stored answer.
     pub id: CommandId,
     /// Name of the operation.
     pub op: String,

@@ -13,8 +13,9 @@ use crate::ids::{CallId, ChatId, CommandId, UserId};
 use crate::protocol::{
     Command, Done, ErrorCode, JoinCall, JoinCallResult, Outcome, StartCall, StartCallResult, WireError,
 };
+use crate::store::StoreError;
 use crate::store::calls::{live_call_of_chat, load, recent, seat_of};
-use crate::store::{StoreError, outbox};
+use crate::store::commands::{self, Answer};
 
 /// Limits count what happened in this window, ms.
 const LIMIT_WINDOW_MS: i64 = 60_000;
@@ -34,10 +35,11 @@ fn op(command: &Command) -> Result<String> {
 }
 
 impl Service {
-    /// One attempt at a command: one transaction.
-    pub(super) async fn attempt(&self, actor: &Actor, id: &CommandId, command: &Command) -> Result<Json> {
+    /// One attempt at a command: one transaction. What was answered before, a refusal too, comes back as that answer; a new
+    /// refusal is an error, and nothing has happened.
+    pub(super) async fn attempt(&self, actor: &Actor, id: &CommandId, command: &Command) -> Result<Answer> {
         let mut unit = Unit::begin(self).await?;
-        if let Some(stored) = outbox::claim_command(&mut unit.tx, &actor.user, id, &op(command)?).await? {
+        if let Some(stored) = commands::claim(&mut unit.tx, &actor.user, id, &op(command)?).await? {
             return Ok(stored);
         }
         let result = match command {
@@ -59,9 +61,28 @@ impl Service {
                 })?
             }
         };
-        outbox::finish_command(&mut unit.tx, &actor.user, id, &result).await?;
+        commands::finish(&mut unit.tx, &actor.user, id, &result).await?;
         unit.commit().await?;
-        Ok(result)
+        Ok(Ok(result))
+    }
+
+    /// Puts a refusal on record, so that a repeat of the same command is refused whatever has changed meanwhile: the answer
+    /// was given, and a late twin of the command must not do what its sender was told did not happen. Where a repeat was
+    /// quicker, its answer is the answer.
+    pub(super) async fn stands(
+        &self,
+        actor: &Actor,
+        id: &CommandId,
+        command: &Command,
+        refusal: &WireError,
+    ) -> Result<Answer> {
+        let mut tx = self.store.db.begin().await?;
+        if let Some(stored) = commands::claim(&mut tx, &actor.user, id, &op(command)?).await? {
+            return Ok(stored);
+        }
+        commands::refuse(&mut tx, &actor.user, id, refusal).await?;
+        tx.commit().await?;
+        Ok(Err(refusal.clone()))
     }
 
     /// Lets the state machine decide, and writes its decision down.

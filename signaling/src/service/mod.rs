@@ -111,10 +111,10 @@ impl Service {
         &self.config
     }
 
-    /// Carries out a durable command and returns the result for `res.d`. A repeated id returns the stored result.
+    /// Carries out a durable command and returns the result for `res.d`. A repeated id returns the stored answer.
     ///
     /// # Errors
-    /// The refusal for `res.err`. `BAD_REQUEST` for what is not stored: `media_offer`, `intents`, own `mute` and
+    /// The refusal for `res.err`; a lasting one ([`WireError::lasting`]) is stored. `BAD_REQUEST` for what is not stored: `media_offer`, `intents`, own `mute` and
     /// `unmute`, `reaction`.
     pub async fn command(
         &self,
@@ -122,8 +122,17 @@ impl Service {
         id: &CommandId,
         command: Command,
     ) -> std::result::Result<serde_json::Value, WireError> {
-        let attempts = async { retrying!(self.attempt(actor, id, &command)) };
-        Ok(within(COMMAND_DEADLINE, attempts).await?)
+        let attempts = async {
+            let refusal = match retrying!(self.attempt(actor, id, &command)) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => WireError::from(error),
+            };
+            if !refusal.lasting() {
+                return Ok(Err(refusal));
+            }
+            retrying!(self.stands(actor, id, &command, &refusal))
+        };
+        within(COMMAND_DEADLINE, attempts).await?
     }
 
     /// Sets the database's clock forward (or back), for a test of this service.

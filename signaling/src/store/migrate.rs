@@ -17,6 +17,7 @@ macro_rules! migrations {
             migrations!($database, 1, "calls", "0001_calls"),
             migrations!($database, 2, "history", "0002_history"),
             migrations!($database, 3, "rooms", "0003_rooms"),
+            migrations!($database, 4, "refusals", "0004_refusals"),
         ]
     };
     ($database:literal, $version:literal, $name:literal, $file:literal) => {

@@ -4,6 +4,7 @@ mod backup;
 pub(crate) mod call_list;
 pub(crate) mod calls;
 pub(crate) mod chats;
+pub(crate) mod commands;
 pub(crate) mod db;
 mod diagnose;
 pub(crate) mod dialect;

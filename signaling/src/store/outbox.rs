@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::StoreError;
 use super::db::{Db, Tx, args};
 use super::words::list;
-use crate::ids::{CallId, CommandId, UserId};
+use crate::ids::{CallId, UserId};
 use crate::protocol::Event;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -146,47 +146,4 @@ pub(crate) async fn last_seqs(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, 
             ))
         })
         .collect()
-}
-
-/// Claims a command id for this transaction. A second transaction with the same id waits here until the first is over.
-/// Returns the stored result when the command was carried out before.
-///
-/// # Errors
-/// [`StoreError::CommandReused`] when the id was used for another operation.
-pub(crate) async fn claim_command(tx: &mut Tx, user: &UserId, id: &CommandId, op: &str) -> Result<Option<Json>> {
-    let claimed = tx
-        .execute(
-            "INSERT INTO client_commands (user_id, command_id, op) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            args![user.as_str(), id.as_str(), op],
-        )
-        .await?;
-    if claimed == 1 {
-        return Ok(None);
-    }
-    let row = tx
-        .fetch_optional(
-            "SELECT op, result::text AS result FROM client_commands WHERE user_id = $1 AND command_id = $2",
-            args![user.as_str(), id.as_str()],
-        )
-        .await?;
-    let row = row.ok_or(StoreError::Busy)?;
-    if row.text("op")? != op {
-        return Err(StoreError::CommandReused);
-    }
-    let text = row.opt_text("result")?.ok_or(StoreError::Busy)?;
-    let result = serde_json::from_str(&text).map_err(|_| StoreError::Decode {
-        column: "result".into(),
-        value: text,
-    })?;
-    Ok(Some(result))
-}
-
-/// Stores the result with the claimed command.
-pub(crate) async fn finish_command(tx: &mut Tx, user: &UserId, id: &CommandId, result: &Json) -> Result<()> {
-    tx.execute(
-        "UPDATE client_commands SET result = $3::jsonb WHERE user_id = $1 AND command_id = $2",
-        args![user.as_str(), id.as_str(), result.to_string()],
-    )
-    .await
-    .map(drop)
 }

@@ -71,9 +71,9 @@ const RULES: [(&str, &str); 12] = [
       OR (c.status NOT IN ('ringing', 'ongoing') AND COALESCE(e.n, 0) <> 1)",
     ),
     (
-        "every command that was carried out has a result",
+        "every command that is on record has its answer",
         "SELECT command_id AS what FROM client_commands \
-      WHERE result IS NULL",
+      WHERE result IS NULL AND refusal IS NULL",
     ),
 ];
 

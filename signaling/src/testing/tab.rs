@@ -14,6 +14,11 @@ use crate::protocol::{
 /// The answer to a command.
 pub type Answer = Result<Json, WireError>;
 
+/// Whether it is the answer for good.
+fn lasting(answer: &Answer) -> bool {
+    answer.as_ref().map_or_else(WireError::lasting, |_| true)
+}
+
 /// One tab of one person, over all its connections.
 #[derive(Debug)]
 pub struct Tab {
@@ -128,11 +133,10 @@ impl Tab {
             None => Ok(response.d.unwrap_or_default()),
         };
         match self.answers.get(&response.id) {
-            // What was refused was not stored: another time, another answer.
-            Some(Ok(before)) if answer.as_ref() != Ok(before) && answer.is_ok() => {
-                Err(format!("{} was answered {before}, then {answer:?}", response.id))
-            }
-            Some(Ok(_)) => Ok(()),
+            Some(before) if lasting(before) => match lasting(&answer) && answer != *before {
+                true => Err(format!("{} was answered {before:?}, then {answer:?}", response.id)),
+                false => Ok(()),
+            },
             _ => {
                 self.answers.insert(response.id, answer);
                 Ok(())

@@ -257,6 +257,34 @@ both! {
         assert_eq!(other.unwrap_err().code, ErrorCode::BadRequest);
     }
 
+    async fn a_refused_command_stays_refused_when_its_twin_comes_late(house: House) {
+        let (anna, boris, clara) =
+            (house.person("anna").await, house.person("boris").await, house.person("clara").await);
+        let (here, there) = (house.direct(&anna, &boris).await, house.direct(&anna, &clara).await);
+        for round in 0..ROUNDS {
+            let first = house.start(&anna, &here).await;
+            let id = crate::ids::CommandId(format!("twin-{round}"));
+            let twin = || house.service.command(&anna, &id, start(&there));
+            // One before her seat is free, or while it becomes free, and one after.
+            let answer = match round % 2 {
+                0 => {
+                    let answer = twin().await;
+                    house.ok(&anna, end(&first)).await;
+                    answer
+                }
+                _ => tokio::join!(twin(), house.ok(&anna, end(&first))).0,
+            };
+            assert_eq!(twin().await, answer);
+            let live = house.service.active_call(&anna.user, &there).await.unwrap();
+            assert_eq!(live.is_some(), answer.is_ok(), "{answer:?} {live:?}");
+            if round % 2 == 0 {
+                assert_eq!(answer.unwrap_err().code, ErrorCode::BusySelf);
+                assert_eq!(house.ok(&anna, start(&there)).await["outcome"], "created", "under another id it is carried out");
+            }
+            finish(&house, &there, &anna).await;
+        }
+    }
+
     async fn an_outbox_read_while_it_is_written_never_skips(house: House) {
         let people = [house.person("anna").await, house.person("boris").await, house.person("clara").await];
         let chat = house.group(&people.iter().collect::<Vec<_>>()).await;

@@ -219,7 +219,7 @@ impl World {
                 let call = done["callId"].as_str().unwrap().into();
                 self.calls.lock().unwrap().push((call, at));
             }
-            if dice.roll(15) == 0 && first.is_ok() {
+            if dice.roll(15) == 0 && first.as_ref().map_or_else(WireError::lasting, |_| true) {
                 let again = self.house.service.command(&actor, &id, command.clone()).await;
                 if again
                     .as_ref()

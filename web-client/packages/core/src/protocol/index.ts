@@ -408,7 +408,7 @@ export type Command = { "op": "start_call", "d": StartCall }
   | { "op": "intents", "d": Intents }
   | { "op": "renew_token", "d": RenewToken };
 
-/** A client-made id of one command; a repeat returns the stored result. */
+/** A client-made id of one command; a repeat returns the stored answer. */
 export type CommandId = string;
 
 /** One browser tab (a UUID that the tab keeps in its sessionStorage). */
@@ -817,7 +817,7 @@ export type RenewToken = {
 
 /** A command: `op` and its fields, as in `Command`. */
 export type Request = {
-  /** Made by the client; a repeat returns the stored result. */
+  /** Made by the client; a repeat returns the stored answer. */
   id: CommandId;
   /** Name of the operation. */
   op: string;
