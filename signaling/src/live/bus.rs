@@ -13,6 +13,7 @@ use super::seats;
 use crate::app::App;
 use crate::ids::{CallId, DeviceId, UserId};
 use crate::media::MediaSeat;
+use crate::protocol::close;
 use crate::service::BusMessage;
 use crate::ws::Realtime;
 
@@ -119,7 +120,8 @@ async fn recover(app: &Arc<App>, lost: u64) {
     }
 }
 
-/// Finds outboxes that are ahead of what was sent: one query for everybody connected heals every lost hint.
+/// Finds outboxes that are ahead of what was sent: one query for everybody connected heals every lost hint. The same query
+/// finds who was erased meanwhile, by another process: their connections end.
 pub(super) async fn heal(app: Arc<App>) {
     let mut shutdown = app.shutdown.subscribe();
     let period = Duration::from_millis(app.sockets.heal_ms.max(100).into());
@@ -135,11 +137,16 @@ pub(super) async fn heal(app: Arc<App>) {
         let users: Vec<UserId> = sent.keys().cloned().collect();
         match app.service.last_seqs(&users).await {
             Ok(newest) => {
+                let newest: HashMap<UserId, u64> = newest.into_iter().collect();
                 let behind = newest
-                    .into_iter()
+                    .iter()
                     .filter(|(user, seq)| sent.get(user).is_some_and(|s| s < seq));
-                let behind: Vec<UserId> = behind.map(|(user, _)| user).collect();
+                let behind: Vec<UserId> = behind.map(|(user, _)| user.clone()).collect();
                 app.sessions.wake(&behind);
+                let erased = users.iter().filter(|user| !newest.contains_key(*user));
+                for session in erased.flat_map(|user| app.sessions.of_user(user)) {
+                    session.close((close::REMOVED, "the account was erased"));
+                }
             }
             Err(error) => tracing::debug!(%error, "outboxes cannot be asked now"),
         }

@@ -94,8 +94,8 @@ pub mod close {
     pub const PROTOCOL: u16 = 4400;
     /// Token missing, wrong or expired.
     pub const AUTH: u16 = 4401;
-    /// Removed by a moderator or administrator.
-    pub const KICKED: u16 = 4403;
+    /// The account was erased. (Who is kicked from a call keeps the connection, by which they are told and may be invited back.)
+    pub const REMOVED: u16 = 4403;
     /// The same device connected again.
     pub const REPLACED: u16 = 4409;
     /// More commands than the limits allow, or a reader too slow to keep.

@@ -96,7 +96,7 @@ pub(super) fn module() -> String {
     for (name, code) in [
         ("protocol", close::PROTOCOL),
         ("auth", close::AUTH),
-        ("kicked", close::KICKED),
+        ("removed", close::REMOVED),
         ("replaced", close::REPLACED),
         ("flood", close::FLOOD),
         ("draining", close::DRAINING),

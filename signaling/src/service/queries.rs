@@ -109,7 +109,7 @@ impl Service {
         Ok(oldest.is_some_and(|oldest| oldest <= seq.saturating_add(1)))
     }
 
-    /// Newest sequence of each of these users (who has none is left out): the query every 2 s that heals lost hints.
+    /// Newest sequence of each of these users: the query every 2 s that heals lost hints. Who was erased is left out.
     ///
     /// # Errors
     /// When the database fails.

@@ -130,11 +130,12 @@ pub(crate) async fn last_seq(tx: &mut Tx, user: &UserId) -> Result<u64> {
     }
 }
 
-/// Newest sequence of each of these users; who never had an event is left out.
+/// Newest sequence of each of these users, 0 for who never had an event; who does not exist (any more) is left out.
 pub(crate) async fn last_seqs(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, u64)>> {
     let rows = db
         .fetch_all(
-            "SELECT user_id, last_seq FROM user_event_counters WHERE user_id IN (SELECT value FROM each($1))",
+            "SELECT u.id AS user_id, COALESCE(k.last_seq, 0) AS last_seq FROM users u \
+             LEFT JOIN user_event_counters k ON k.user_id = u.id WHERE u.id IN (SELECT value FROM each($1))",
             args![list(users)],
         )
         .await?;

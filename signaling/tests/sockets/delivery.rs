@@ -125,6 +125,29 @@ async fn a_lost_hint_is_healed_by_the_query() {
 }
 
 #[tokio::test]
+async fn who_is_erased_is_told_to_stay_away_and_nobody_else_is() {
+    let sockets = SocketConfig {
+        heal_ms: 200,
+        ..SocketConfig::default()
+    };
+    let server = Server::with(Options {
+        sockets,
+        ..Options::default()
+    })
+    .await;
+    let (mut ivan, _) = first(&server, &server.ivan).await;
+    let (mut maria, _) = first(&server, &server.maria).await;
+    // As `ringhall user erase` does, beside the server.
+    server.service.store().erase_user(&server.ivan).await.unwrap();
+    assert_eq!(ivan.close_code().await, Some(4403));
+    let mut again = Socket::open(server.address).await;
+    let hello = json!({"t": "hello", "token": server.token(&server.ivan), "device": "i"});
+    again.send(&hello).await;
+    assert_eq!(again.close_code().await, Some(4401), "the old token opens nothing");
+    maria.done("mark_calls_seen", json!({})).await;
+}
+
+#[tokio::test]
 async fn without_hint_and_healing_nothing_would_come() {
     let sockets = SocketConfig {
         heal_ms: NEVER_MS,

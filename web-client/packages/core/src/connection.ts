@@ -211,7 +211,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#cancelWatch?.();
     if (code === CLOSE.auth) return this.#stop("unauthenticated");
     if (code === CLOSE.replaced) return this.#stop("replaced");
-    if (code === CLOSE.kicked) return this.#stop("removed");
+    if (code === CLOSE.removed) return this.#stop("removed");
     if (this.#state === "online") {
       this.#lostAt = this.#options.clock.now();
       this.#commands.disconnected();

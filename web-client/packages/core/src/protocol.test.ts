@@ -67,7 +67,7 @@ test.each(named("result"))("%s is what the command is answered with", async (_na
 });
 
 /** After which codes there is nothing to come back for. */
-const FINAL = ["close-auth.json", "close-kicked.json", "close-replaced.json"];
+const FINAL = ["close-auth.json", "close-removed.json", "close-replaced.json"];
 
 test.each(named("close"))("after %s the page comes back, or knows that it need not", (name, { code }) => {
   const { server, connection } = online();

@@ -5,8 +5,11 @@
 mod aftermath;
 mod database;
 mod memory;
+mod moderation;
 mod reference;
+mod rows;
 mod steps;
+mod telling;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -187,8 +190,8 @@ fn compare(steps: &[Step], world: &mut impl World, began: i64, lie: Option<Lie>)
     };
     world.set_clock(began);
     for (at, step) in steps.iter().enumerate() {
-        let expected = steps::told_to_model(&mut model, step);
-        let answered = steps::told_to_world(world, step, &model);
+        let expected = telling::told_to_model(&mut model, step);
+        let answered = telling::told_to_world(world, step, &model);
         let parts = |what: &str, model: &dyn std::fmt::Debug, world: &dyn std::fmt::Debug| {
             let before = &steps[..at];
             Err(format!(

@@ -13,7 +13,7 @@ export const MAX_SDP_FRAME_BYTES = 524288;
 export const CLOSE = {
   protocol: 4400,
   auth: 4401,
-  kicked: 4403,
+  removed: 4403,
   replaced: 4409,
   flood: 4429,
   draining: 4503,
