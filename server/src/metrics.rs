@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use sfu::{DELAY_BOUNDS, Drop, ShardSnapshot};
+use sfu::{DELAY_BOUNDS, Drop, QualityReason, ShardSnapshot};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -89,7 +89,7 @@ fn family(
 fn text(shards: &[ShardSnapshot]) -> String {
     let mut out = String::new();
     type Number = fn(&ShardSnapshot) -> u64;
-    let numbers: [(&str, &str, &str, Number); 20] = [
+    let numbers: [(&str, &str, &str, Number); 22] = [
         ("participants", "gauge", "Participants with a transport.", |s| {
             s.participants as u64
         }),
@@ -165,6 +165,18 @@ fn text(shards: &[ShardSnapshot]) -> String {
             "Key frames that publishers were asked for.",
             |s| s.counters.key_frames_asked,
         ),
+        (
+            "data_messages_total",
+            "counter",
+            "Messages of data channels taken from participants.",
+            |s| s.counters.data_taken,
+        ),
+        (
+            "data_deliveries_total",
+            "counter",
+            "Messages of data channels put into viewers' queues.",
+            |s| s.counters.data_given,
+        ),
         ("datagrams_received_total", "counter", "Datagrams received.", |s| {
             s.sockets.received
         }),
@@ -209,6 +221,16 @@ fn text(shards: &[ShardSnapshot]) -> String {
     family(&mut out, shards, "dropped_total", "counter", help, |shard| {
         let of = |(reason, name): &(Drop, &str)| (format!(",reason=\"{name}\""), shard.counters.dropped(*reason));
         Drop::ALL.iter().map(of).collect()
+    });
+    let help = "Looks at viewers' connections, one every two seconds each, by score (4 good to 1 bad) and the first reason for it.";
+    family(&mut out, shards, "connection_scores_total", "counter", help, |shard| {
+        let good = (4, None, "none");
+        let others = (1..4).flat_map(|score| QualityReason::ALL.map(|(reason, name)| (score, Some(reason), name)));
+        let of = |(score, reason, name)| {
+            let labels = format!(",score=\"{score}\",reason=\"{name}\"");
+            (labels, shard.counters.scored(score, reason))
+        };
+        std::iter::once(good).chain(others).map(of).collect()
     });
     delays(&mut out, shards);
     out
@@ -261,6 +283,10 @@ mod tests {
             "ringhall_media_downlink_estimate_bits_per_second{shard=\"1\"} 4500000",
             "ringhall_media_dropped_total{shard=\"1\",reason=\"flood\"} 0",
             "ringhall_media_dropped_total{shard=\"0\",reason=\"relay_full\"} 0",
+            "ringhall_media_dropped_total{shard=\"0\",reason=\"data_closed\"} 0",
+            "ringhall_media_data_deliveries_total{shard=\"0\"} 0",
+            "ringhall_media_connection_scores_total{shard=\"1\",score=\"4\",reason=\"none\"} 0",
+            "ringhall_media_connection_scores_total{shard=\"1\",score=\"2\",reason=\"bandwidth\"} 0",
             "ringhall_media_packets_relayed_total{shard=\"0\"} 0",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.00005\"} 5",
             "ringhall_media_forward_delay_seconds_bucket{shard=\"1\",le=\"0.0001\"} 7",
@@ -273,7 +299,7 @@ mod tests {
         }
         // Each name is described once, before its first number.
         let names = lines.iter().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!(names, 22);
+        assert_eq!(names, 25);
     }
 
     #[tokio::test]

@@ -129,6 +129,7 @@ impl Shared {
             request: shard::OfferRequest {
                 room: place.room,
                 participant: place.id,
+                name: seat.participant.clone(),
                 sdp,
                 mids,
                 publish,

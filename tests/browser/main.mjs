@@ -14,6 +14,7 @@ const TOPICS = named ?? [
   'group',
   'layers',
   'redundancy',
+  'data',
   ...(process.env.E2E_LONG === '1' ? ['bad-network'] : []),
   'shards',
   'moderation',

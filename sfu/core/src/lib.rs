@@ -9,6 +9,7 @@
 pub mod allocate;
 pub mod audio;
 pub mod budget;
+pub mod data;
 pub mod forward;
 pub mod pacer;
 pub mod quality;

@@ -23,6 +23,10 @@ const AROUND: u64 = 80;
 /// Sound takes up to half of the pace, and always so much: five voices at 100 kbit/s, and then some. What comes on top is
 /// dropped: a flood, not a voice.
 const SOUND: Bitrate = Bitrate::kbps(768);
+/// Data channels take up to a quarter of what the link is thought to carry, and always so much: the rest is for pictures.
+const DATA: Bitrate = Bitrate::kbps(64);
+/// What they have not taken is kept for so long: some messages of the largest size.
+const DATA_KEPT: Duration = Duration::from_secs(2);
 /// Packets that wait for one viewer. Video beyond that is dropped and counted; its gap asks for a retransmission or a key
 /// frame. At 25 Mbit/s this is [`LONGEST`].
 pub const MAX_WAITING: usize = 512;
@@ -67,6 +71,8 @@ pub struct Pacer<T> {
     account: f64,
     /// Bytes of sound that may leave.
     sound: f64,
+    /// Bytes of data channels that may leave; negative: debt.
+    data: f64,
     at: Instant,
     retransmissions: VecDeque<Held<T>>,
     video: VecDeque<Held<T>>,
@@ -89,6 +95,7 @@ impl<T> Pacer<T> {
             rate: Bitrate::ZERO,
             account: 0.0,
             sound: f64::MAX,
+            data: f64::MAX,
             at: now,
             retransmissions: VecDeque::new(),
             video: VecDeque::new(),
@@ -137,6 +144,35 @@ impl<T> Pacer<T> {
         self.account = (self.account + bytes(passed)).clamp(-bytes(DEBT), most);
         let sound = (self.rate.as_bps() as f64 / 2.0).max(SOUND.as_bps() as f64) / 8.0;
         self.sound = (self.sound + sound * passed.as_secs_f64()).min(sound * DEBT.as_secs_f64() * 2.0);
+        let data = self.data_rate();
+        let kept = data * DATA_KEPT.as_secs_f64();
+        self.data = (self.data + data * passed.as_secs_f64()).clamp(-kept, kept);
+    }
+
+    /// What data channels may take, in bytes a second.
+    fn data_rate(&self) -> f64 {
+        (self.rate.as_bps() as f64 / PACE / 4.0).max(DATA.as_bps() as f64) / 8.0
+    }
+
+    /// Whether one more message of a data channel may leave now: after what is sent again, before video, within its share.
+    pub fn lets_data(&mut self, now: Instant) -> bool {
+        self.advance(now);
+        !self.stopped && self.retransmissions.is_empty() && self.account > 0.0 && self.data > 0.0
+    }
+
+    /// Packets of data channels have left.
+    pub fn data_left(&mut self, now: Instant, bytes: usize) {
+        self.advance(now);
+        self.account -= bytes as f64;
+        self.data -= bytes as f64;
+    }
+
+    /// When [`Self::lets_data`] is worth asking again.
+    pub fn data_deadline(&self) -> Instant {
+        let time = |missing: f64, rate: f64| Duration::from_secs_f64(((1.0 - missing).max(0.0) / rate).min(1.0));
+        let data = time(self.data, self.data_rate());
+        let account = time(self.account, self.pace().as_bps() as f64 / 8.0);
+        self.at + data.max(account).max(Duration::from_millis(5))
     }
 
     /// A packet of so many bytes wants to leave. `item` is kept when it has to wait.
@@ -249,146 +285,4 @@ impl<T> Pacer<T> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "tests need some instant to count from")]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn sound_is_never_held_and_retransmissions_overtake_video() {
-        let start = Instant::now();
-        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
-        assert_eq!(pacer.offer(start, Class::Video, 0, 1_200, 1), Pass::Now);
-        assert_eq!(
-            pacer.offer(start, Class::Video, 0, 1_200, 2),
-            Pass::Now,
-            "the burst of one packet"
-        );
-        assert_eq!(pacer.offer(start, Class::Video, 0, 1_200, 3), Pass::Later);
-        assert_eq!(pacer.offer(start, Class::Retransmission, 0, 1_200, 4), Pass::Later);
-        assert_eq!(pacer.offer(start, Class::Audio, 0, 100, 5), Pass::Now);
-        assert_eq!(pacer.poll(start), None);
-        let at = pacer.next_deadline(false).unwrap();
-        assert!((7 * MS..10 * MS).contains(&(at - start)), "{:?}", at - start);
-        assert_eq!(pacer.poll(at), Some((Class::Retransmission, 4)));
-        assert_eq!(pacer.poll(at), None);
-        assert_eq!(pacer.poll(at + 10 * MS), Some((Class::Video, 3)));
-        assert_eq!((pacer.waiting(), pacer.next_deadline(false)), (0, None));
-    }
-
-    #[test]
-    fn while_the_connection_takes_nothing_only_sound_leaves() {
-        let start = Instant::now();
-        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
-        pacer.stop(true);
-        assert_eq!(pacer.offer(start, Class::Video, 0, 1_200, 1), Pass::Later);
-        assert_eq!(pacer.offer(start, Class::Retransmission, 0, 1_200, 2), Pass::Later);
-        assert_eq!(pacer.offer(start, Class::Audio, 0, 100, 3), Pass::Now);
-        assert_eq!((pacer.poll(start + 100 * MS), pacer.next_deadline(true)), (None, None));
-        pacer.stop(false);
-        assert_eq!(pacer.poll(start + 100 * MS), Some((Class::Retransmission, 2)));
-    }
-
-    #[test]
-    fn what_leaves_keeps_the_pace_whatever_is_offered() {
-        let start = Instant::now();
-        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
-        let mut left = 0_u64;
-        let mut dropped = 0;
-        for n in 0..10_000_u32 {
-            let now = start + n * MS / 10;
-            match pacer.offer(now, Class::Video, 0, 1_200, n) {
-                Pass::Now => left += 1_200,
-                Pass::Dropped => dropped += 1,
-                Pass::Later => {}
-            }
-            while pacer.poll(now).is_some() {
-                left += 1_200;
-            }
-        }
-        // 1 Mbit/s for 1 s, and as many as may wait once in the time that they may wait.
-        let most = 125_000 + 12 * MAX_OF_STREAM as u64 * 1_200;
-        assert!((125_000..most).contains(&left), "{left}");
-        assert!(
-            dropped > 6_000 && pacer.waiting() <= MAX_OF_STREAM,
-            "an application that asks for all is bounded"
-        );
-    }
-
-    #[test]
-    fn nothing_waits_longer_than_a_fifth_of_a_second_and_a_burst_that_is_out_earlier_keeps_the_pace() {
-        for (packets, longest) in [(200_u32, 190..=202_u32), (20, 150..=200)] {
-            let start = Instant::now();
-            let mut pacer = Pacer::new(Bitrate::kbps(400), start);
-            (0..packets).for_each(|n| {
-                pacer.offer(start, Class::Video, n as u16 % 5, 1_200, n);
-            });
-            let mut last = 0;
-            for n in 0..1_000 {
-                while pacer.poll(start + n * MS).is_some() {
-                    last = n;
-                }
-            }
-            assert_eq!(pacer.waiting(), 0);
-            assert!(longest.contains(&last), "{packets} packets took {last} ms");
-        }
-    }
-
-    #[test]
-    fn what_did_not_leave_takes_nothing_from_what_does() {
-        let start = Instant::now();
-        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
-        (0..100).for_each(|n| {
-            pacer.offer(start, Class::Video, 0, 1_200, n);
-        });
-        let now = start + 10 * MS;
-        let mut left = 0;
-        while let Some((_, item)) = pacer.poll(now) {
-            match item {
-                0..98 => pacer.give_back(),
-                _ => left += 1,
-            }
-        }
-        assert_eq!(left, 2, "all before them were of slots that show something else");
-    }
-
-    #[test]
-    fn a_stream_that_floods_delays_no_other() {
-        let start = Instant::now();
-        let mut pacer = Pacer::new(Bitrate::kbps(400), start);
-        (0..100).for_each(|_| {
-            pacer.offer(start, Class::Video, 1, 1_200, 1);
-        });
-        pacer.offer(start, Class::Video, 2, 1_200, 2);
-        let left: Vec<i32> = (0..50)
-            .filter_map(|n| pacer.poll(start + n * MS))
-            .map(|(_, item)| item)
-            .collect();
-        assert!(left[..2].contains(&2), "{left:?}");
-    }
-
-    #[test]
-    fn without_a_limit_nothing_waits() {
-        let start = Instant::now();
-        let mut pacer = Pacer::new(Bitrate::bps(u64::MAX), start);
-        assert!((0..10_000).all(|n| pacer.offer(start, Class::Video, 0, 1_200, n) == Pass::Now));
-    }
-
-    #[test]
-    fn padding_keeps_the_rate_of_the_probe() {
-        let start = Instant::now();
-        let mut pacer = Pacer::<()>::new(Bitrate::kbps(400), start);
-        let probe = Probe {
-            rate: Bitrate::kbps(800),
-            packet: 220,
-            left: 1_320,
-        };
-        let times: Vec<u32> = (0..200)
-            .filter(|n| pacer.padding(start + *n * MS / 10, Some(&probe)).is_some())
-            .collect();
-        assert_eq!(times, [0, 30, 60, 90, 120, 150, 180]);
-        assert_eq!(pacer.padding(start + 30 * MS, None), None);
-        assert_eq!(pacer.next_deadline(false), None);
-    }
-}
+mod tests;

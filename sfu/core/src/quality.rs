@@ -19,6 +19,17 @@ pub enum Reason {
     Cpu,
 }
 
+impl Reason {
+    /// All of them, in the order of their numbers, with their names in metrics.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Lost, "lost"),
+        (Self::Loss, "loss"),
+        (Self::Delay, "delay"),
+        (Self::Bandwidth, "bandwidth"),
+        (Self::Cpu, "cpu"),
+    ];
+}
+
 /// 4 good, 3 fair, 2 poor, 1 bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Score(u8);

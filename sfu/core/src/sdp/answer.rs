@@ -7,10 +7,8 @@ use super::{
     AnswerParams, Codec, CodecKind, Direction, Extension, ExtensionIds, MediaKind, Negotiated, NegotiatedMedia, Offer,
     OfferedMedia, Role, SdpError,
 };
+use crate::data::MAX_MESSAGE;
 use crate::types::Source;
-
-/// The largest data channel message that we take, in bytes.
-const MAX_MESSAGE: usize = 65_536;
 
 /// Writes the answer to an offer.
 ///

@@ -116,13 +116,15 @@ impl Shard {
     }
 
     /// What there is to decide about.
-    fn snapshot(&self, now: Instant, key: u32) -> Option<Snapshot> {
+    fn snapshot(&mut self, now: Instant, key: u32) -> Option<Snapshot> {
+        let downlink = self.members.get_mut(key as usize)?.downlink.as_mut()?;
+        let data = downlink.data.rate(now);
         let member = self.members.get(key as usize)?;
         let downlink = member.downlink.as_ref()?;
         let room = self.rooms.get(&member.room)?;
         let mut snapshot = Snapshot {
             streams: Vec::new(),
-            first: Bitrate::ZERO,
+            first: data,
         };
         for (at, slot) in member.slots.iter().enumerate() {
             let Some(bound) = &slot.bound else { continue };

@@ -1,5 +1,6 @@
 //! What a shard counts.
 
+use crate::quality::{Reason, Score};
 use crate::transport::DropReason;
 
 /// Why a packet, or an event, was dropped.
@@ -39,13 +40,27 @@ pub enum Drop {
     PacerFull,
     /// Another shard does not keep up, and its queue is full.
     RelayFull,
+    /// SCTP of a data channel that is malformed, or comes without one.
+    DataMalformed,
+    /// Data beyond what one participant, or one room, may send.
+    DataFlood,
+    /// A data message that is too large.
+    DataTooLarge,
+    /// A data message that is text, or of somebody who may not send.
+    DataRefused,
+    /// Data messages that waited too long for a slow viewer, oldest first.
+    DataSlow,
+    /// A reliable channel that was closed because its viewer is too slow, with what waited for them.
+    DataClosed,
+    /// Data channels that a peer's flood, or a defect of the library, has ended.
+    DataEnded,
     /// An event that nobody took.
     Event,
 }
 
 impl Drop {
     /// All reasons, in the order of their numbers, with their names in metrics.
-    pub const ALL: [(Self, &'static str); 18] = [
+    pub const ALL: [(Self, &'static str); 25] = [
         (Self::Nobody, "nobody"),
         (Self::Transport, "transport"),
         (Self::Malformed, "malformed"),
@@ -63,6 +78,13 @@ impl Drop {
         (Self::KeyFrameCap, "key_frame_cap"),
         (Self::PacerFull, "pacer_full"),
         (Self::RelayFull, "relay_full"),
+        (Self::DataMalformed, "data_malformed"),
+        (Self::DataFlood, "data_flood"),
+        (Self::DataTooLarge, "data_too_large"),
+        (Self::DataRefused, "data_refused"),
+        (Self::DataSlow, "data_slow"),
+        (Self::DataClosed, "data_closed"),
+        (Self::DataEnded, "data_ended"),
         (Self::Event, "event"),
     ];
 }
@@ -93,13 +115,31 @@ pub struct Counters {
     pub relayed: u64,
     /// Packets that came from other shards.
     pub relays_taken: u64,
+    /// Data messages that were taken from participants.
+    pub data_taken: u64,
+    /// Data messages that were put into viewers' queues.
+    pub data_given: u64,
     dropped: [u64; Drop::ALL.len()],
+    /// By score from 1 on, and by reason; the last place is that of no reason.
+    scored: [[u64; Reason::ALL.len() + 1]; 4],
 }
 
 impl Counters {
     /// Dropped for this reason.
     pub fn dropped(&self, reason: Drop) -> u64 {
         self.dropped[reason as usize]
+    }
+
+    /// How often a viewer's connection had this score (1 to 4) for this reason when it was looked at, every two seconds.
+    pub fn scored(&self, score: u8, reason: Option<Reason>) -> u64 {
+        let place = reason.map_or(Reason::ALL.len(), |reason| reason as usize);
+        let scores = usize::from(score).checked_sub(1).and_then(|at| self.scored.get(at));
+        scores.map_or(0, |reasons| reasons[place])
+    }
+
+    pub(super) fn score(&mut self, score: Score, reason: Option<Reason>) {
+        let place = reason.map_or(Reason::ALL.len(), |reason| reason as usize);
+        self.scored[usize::from(score.get() - 1)][place] += 1;
     }
 
     pub(super) fn drop(&mut self, reason: Drop) {
@@ -118,6 +158,29 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_score_is_counted_in_its_own_place() {
+        let mut counters = Counters::default();
+        counters.score(Score::GOOD, None);
+        counters.score(Score::BAD, Some(Reason::Cpu));
+        counters.score(Score::BAD, Some(Reason::Cpu));
+        assert_eq!(
+            (counters.scored(4, None), counters.scored(1, Some(Reason::Cpu))),
+            (1, 2)
+        );
+        assert_eq!(
+            (
+                counters.scored(0, None),
+                counters.scored(5, None),
+                counters.scored(1, None)
+            ),
+            (0, 0, 0)
+        );
+        for (at, (reason, _)) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, at);
+        }
+    }
 
     #[test]
     fn every_reason_has_its_own_place_and_name() {

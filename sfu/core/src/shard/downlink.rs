@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::backlog::Queue;
+use super::data::Meter;
 use super::pacing::{DATAGRAM, Waiting};
 use crate::allocate::{Budget, Recent};
 use crate::pacer::Pacer;
@@ -35,6 +36,8 @@ const START: Bitrate = Bitrate::kbps(1_000);
 const LEAST: Bitrate = Bitrate::kbps(50);
 /// A hundred pictures that are not layered; nothing is probed for that nobody wants, so that this costs nothing.
 const MOST: Bitrate = Bitrate::kbps(150_000);
+/// While data waits for its share, a quarter, a link is looked for that carries twice as much of it.
+const DATA_WISH: f64 = 8.0;
 /// The connection is scored, and a change told, at most this often.
 const SCORE_INTERVAL: Duration = Duration::from_secs(2);
 /// What a slot may carry at the most.
@@ -60,6 +63,10 @@ pub(super) struct Downlink {
     /// What its connection has not taken, where it is one by TCP.
     pub(super) queue: Queue,
     recent: Recent,
+    /// What data channels take of it.
+    pub(super) data: Meter,
+    /// Messages of data channels wait for their share.
+    pub(super) data_waits: bool,
     known_since: Option<Instant>,
     allocated: (Option<Instant>, Bitrate),
     pub limits: SmallVec<[(u16, Allowed); 16]>,
@@ -91,6 +98,8 @@ impl Downlink {
             pacer: Pacer::new(Bitrate::bps(u64::MAX), now),
             queue: Queue::default(),
             recent: Recent::new(START, now),
+            data: Meter::default(),
+            data_waits: false,
             known_since: None,
             allocated: (None, START),
             limits: SmallVec::new(),
@@ -167,8 +176,14 @@ impl Downlink {
     }
 
     /// Whether padding can be sent now. A probe that is begun before would come to nothing, and the next one late.
-    pub(super) fn may_probe(&mut self, able: bool) {
-        self.estimator.demand(if able { self.wanted } else { Bitrate::ZERO });
+    pub(super) fn may_probe(&mut self, now: Instant, able: bool) {
+        let data = if self.data_waits {
+            self.data.rate(now).scaled(DATA_WISH)
+        } else {
+            Bitrate::ZERO
+        };
+        let wanted = self.wanted.plus(data);
+        self.estimator.demand(if able { wanted } else { Bitrate::ZERO });
     }
 
     /// What the score of the connection is made of.
@@ -193,8 +208,8 @@ impl Downlink {
         }
     }
 
-    /// The score, when it is another one than was told.
-    pub(super) fn score(&mut self, now: Instant) -> Option<(Score, Option<Reason>)> {
+    /// The score, when it is time to look; and whether it is another one than was told.
+    pub(super) fn score(&mut self, now: Instant) -> Option<(Score, Option<Reason>, bool)> {
         let early = self
             .scored
             .0
@@ -204,11 +219,8 @@ impl Downlink {
         }
         let found = score(&self.facts());
         self.scored.0 = Some(now);
-        if found == self.scored.1 {
-            return None;
-        }
-        self.scored.1 = found;
-        Some(found)
+        let told = std::mem::replace(&mut self.scored.1, found);
+        Some((found.0, found.1, found != told))
     }
 
     /// When the next packet that waits, or padding, may go.

@@ -33,9 +33,13 @@ impl Shard {
                 let compound = buffer.bytes.get(..len).unwrap_or_default();
                 self.handle_feedback(now, key, compound);
             }
-            // Data channels come with a later issue; the transport has authenticated what we drop here.
-            Incoming::Nothing | Incoming::Data(_) => {
+            Incoming::Nothing => {
                 self.learn_path(key, path);
+                self.reschedule(key);
+            }
+            Incoming::Data(packets) => {
+                self.learn_path(key, path);
+                self.handle_data(now, key, packets);
                 self.reschedule(key);
             }
             Incoming::Dropped(reason) => self.counters.drop_in_transport(reason),
@@ -115,6 +119,9 @@ impl Shard {
                 }
                 TransportEvent::Recovered => {
                     member.lost = false;
+                    if let Some(data) = &mut member.data {
+                        data.link.wake();
+                    }
                     if let Some(downlink) = &mut member.downlink {
                         downlink.restart(now);
                     }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::bindings::Binding;
+use super::data::Data;
 use super::downlink::Downlink;
 use super::relay::TrackFacts;
 use crate::audio::Level;
@@ -55,6 +56,8 @@ pub(super) struct Member {
     pub ssrc: u32,
     /// Extension ids of what they send (the same in every m-line of a bundle).
     pub extensions: ExtensionIds,
+    /// Their data channels, when they have asked for any.
+    pub data: Option<Box<Data>>,
     pub tracks: Vec<Track>,
     pub streams: SmallVec<[Stream; 8]>,
     pub slots: Vec<Slot>,
@@ -275,6 +278,7 @@ impl Member {
             paths: SmallVec::new(),
             ssrc: 0,
             extensions: ExtensionIds::default(),
+            data: None,
             tracks: Vec::new(),
             streams: SmallVec::new(),
             slots: Vec::new(),

@@ -15,6 +15,7 @@ mod allotment;
 mod backlog;
 mod bindings;
 mod counters;
+mod data;
 mod downlink;
 mod dynacast;
 mod feedback;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::data::Data;
 use super::member::{Member, Peer};
 use super::{MAX_ROOM, Shard};
 use crate::room::{Intent, SlotPolicy};
@@ -18,6 +19,8 @@ pub struct OfferRequest {
     pub room: RoomId,
     /// Who; also the CSRC of their packets.
     pub participant: ParticipantId,
+    /// Their name in front of their data messages, at most [`crate::data::MAX_NAME`] bytes of it.
+    pub name: String,
     /// Session description.
     pub sdp: String,
     /// What each mid is for; may be empty.
@@ -74,7 +77,7 @@ impl Shard {
             peer.is_some_and(|peer| peer.fingerprint == offer.fingerprint)
         });
         let sdp = match grown {
-            Some(key) => self.grow(now, key, &offer, request.slots)?,
+            Some(key) => self.grow(now, key, &offer, request)?,
             None => self.admit(now, former, &offer, request)?,
         };
         self.settle(now);
@@ -125,6 +128,7 @@ impl Shard {
                 session,
             }),
             ssrc,
+            data: Data::of(offer, &request),
             policy: request.slots,
             intents,
             ..Member::new(request.participant, request.room)
@@ -139,7 +143,7 @@ impl Shard {
         Ok(sdp)
     }
 
-    fn grow(&mut self, now: Instant, key: u32, offer: &Offer, policy: SlotPolicy) -> Result<String, OfferError> {
+    fn grow(&mut self, now: Instant, key: u32, offer: &Offer, request: OfferRequest) -> Result<String, OfferError> {
         let found = self.members.get(key as usize);
         let Some((member, peer)) = found.and_then(|member| Some((member, member.peer.as_ref()?))) else {
             return Err(OfferError::RoomFull(0));
@@ -154,7 +158,10 @@ impl Shard {
         };
         let (sdp, negotiated) = self.answer(offer, &local, session, Some(key), room)?;
         if let Some(member) = self.members.get_mut(key as usize) {
-            member.policy = policy;
+            if member.data.is_none() {
+                member.data = Data::of(offer, &request);
+            }
+            member.policy = request.slots;
             if let Some(peer) = &mut member.peer {
                 peer.session = session;
                 if restart {

@@ -71,7 +71,7 @@ impl Shard {
         };
         let Some(downlink) = &mut member.downlink else { return };
         downlink.not_before = now + GRAIN;
-        downlink.may_probe(member.slots.iter().any(|slot| slot.out.can_pad()));
+        downlink.may_probe(now, member.slots.iter().any(|slot| slot.out.can_pad()));
         downlink.estimator().handle_timeout(now);
         let budget = downlink.due(now);
         let scored = downlink.score(now);
@@ -87,8 +87,11 @@ impl Shard {
         if let Some(budget) = budget {
             self.allot(now, key, budget);
         }
-        if let Some((score, reason)) = scored {
-            self.event(Event::Quality(id, score, reason));
+        if let Some((score, reason, changed)) = scored {
+            self.counters.score(score, reason);
+            if changed {
+                self.event(Event::Quality(id, score, reason));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::Shard;
+use super::data::RoomData;
 use super::member::Member;
 use super::relay::Span;
 use crate::audio::Dominant;
@@ -31,6 +32,8 @@ pub(super) struct Room {
     /// Video codecs that everybody in those shards decodes.
     pub decodes: SmallVec<[(u8, u8); 4]>,
     pub made: Option<Instant>,
+    /// Data messages that all of it together may send.
+    pub data: RoomData,
 }
 
 /// A room that was heard of from another shard is kept so long for its first participant.

@@ -116,6 +116,7 @@ impl Shard {
             self.drain_transport(now, key);
         }
         self.send_due_feedback(now, key);
+        self.drive_data(now, key);
         self.drive_downlink(now, key);
         self.reschedule(key);
     }
@@ -134,11 +135,14 @@ impl Shard {
         let downlink = member.downlink.as_ref().filter(|_| member.connected);
         let packets = downlink.and_then(|downlink| downlink.next_packet());
         let step = downlink.and_then(|downlink| downlink.next_step());
+        // Of who is away nothing is sent again: their timers stand still until they are back.
+        let data = member.data.as_ref().filter(|_| member.connected && !member.lost);
         let next = feedback
             .chain(member.peer.as_ref().and_then(|peer| peer.transport.next_deadline()))
             .chain(member.report_at)
             .chain(member.arrivals_at)
             .chain(step)
+            .chain(data.and_then(|data| data.next_deadline()))
             .min();
         if let Some(at) = next {
             self.schedule(key, at);

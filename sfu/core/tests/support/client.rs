@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use sfu_core::types::ParticipantId;
 use str0m::Rtc;
+use str0m::channel::ChannelId;
 use str0m::format::Codec;
 use str0m::media::{Mid, Pt, Rid};
 use str0m::rtp::{RtpPacket, RtpWrite};
@@ -67,6 +68,12 @@ pub struct Client {
     pub spatial: u8,
     /// When each video packet of a camera without layers was written, by its number.
     pub written: Vec<Instant>,
+    /// Data channels by id, when they have some.
+    pub channels: Vec<ChannelId>,
+    /// What came over them: channel, whether it is text, what.
+    pub data: Vec<(usize, bool, Vec<u8>)>,
+    /// Data channels that were closed.
+    pub closed: Vec<usize>,
 }
 
 impl Client {

@@ -7,6 +7,7 @@ use sfu_core::room::{Intent, SlotPolicy};
 use sfu_core::shard::OfferRequest;
 use sfu_core::types::{ParticipantId, Source};
 use str0m::change::{SdpAnswer, SdpApi};
+use str0m::channel::{ChannelConfig, Reliability};
 use str0m::media::{Direction, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::Protocol;
 use str0m::{Candidate, Rtc};
@@ -70,6 +71,9 @@ impl World {
             frame: (2, 600),
             spatial: 0,
             written: Vec::new(),
+            channels: Vec::new(),
+            data: Vec::new(),
+            closed: Vec::new(),
         });
         let at = self.clients.len() - 1;
         let mut simulcast = Simulcast::new();
@@ -78,7 +82,22 @@ impl World {
         }
         let simulcast = (!simulcast.send.is_empty()).then_some(simulcast);
         let (mut audio, mut video) = (None, None);
+        let mut channels = Vec::new();
+        let data = self.data;
         self.offer(at, policy, |api| {
+            for id in (0..2_u16).filter(|_| data) {
+                let reliability = match id {
+                    0 => Reliability::Reliable,
+                    _ => Reliability::MaxRetransmits { retransmits: 0 },
+                };
+                channels.push(api.add_channel_with_config(ChannelConfig {
+                    label: id.to_string(),
+                    ordered: id == 0,
+                    reliability,
+                    negotiated: Some(id),
+                    protocol: String::new(),
+                }));
+            }
             if publish {
                 audio = Some(api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None));
                 video = Some(api.add_media(MediaKind::Video, Direction::SendOnly, None, None, simulcast));
@@ -86,6 +105,7 @@ impl World {
             add_slots(api, slots)
         });
         (self.clients[at].audio, self.clients[at].video) = (audio, video);
+        self.clients[at].channels = channels;
         at
     }
 
@@ -112,6 +132,7 @@ impl World {
     }
 
     fn offer(&mut self, at: usize, slots: SlotPolicy, change: impl FnOnce(&mut SdpApi<'_>) -> Vec<(Mid, bool)>) {
+        let remb_only = self.remb_only;
         let client = &mut self.clients[at];
         let mut api = client.rtc.sdp_api();
         client.slots.extend(change(&mut api));
@@ -124,9 +145,10 @@ impl World {
         let request = OfferRequest {
             room: ROOM,
             participant: client.id,
-            sdp: offer.to_sdp_string(),
+            name: format!("person {}", client.id.0),
+            sdp: told(&offer.to_sdp_string(), remb_only),
             mids: mids.collect::<BTreeMap<_, _>>(),
-            publish: true,
+            publish: self.may_send,
             subscribe: true,
             slots,
         };
@@ -168,4 +190,10 @@ fn add_slots(api: &mut SdpApi<'_>, count: usize) -> Vec<(Mid, bool)> {
         }
     }
     slots
+}
+
+/// The offer as it is, or without transport-wide feedback.
+fn told(sdp: &str, remb_only: bool) -> String {
+    let keeps = |line: &&str| !(remb_only && (line.contains("transport-cc") || line.contains("transport-wide-cc")));
+    sdp.split_inclusive("\r\n").filter(keeps).collect()
 }

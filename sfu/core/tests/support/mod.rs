@@ -73,6 +73,12 @@ pub struct World {
     pub relays: Relays,
     /// Whether those who join know VP9, too.
     pub vp9: bool,
+    /// Whether those who join have data channels.
+    pub data: bool,
+    /// Those who join have no transport-wide feedback.
+    pub remb_only: bool,
+    /// Whether those who join may send.
+    pub may_send: bool,
     pub now: Instant,
     pub clients: Vec<Client>,
     pub events: Vec<Event>,
@@ -200,6 +206,9 @@ impl World {
             others: Vec::new(),
             relays: Relays::default(),
             vp9: false,
+            data: false,
+            remb_only: false,
+            may_send: true,
             now,
             clients: Vec::new(),
             events: Vec::new(),

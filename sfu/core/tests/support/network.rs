@@ -33,6 +33,17 @@ impl World {
                 }
                 Output::Event(event) => match event {
                     str0m::Event::Connected => client.connected = true,
+                    str0m::Event::ChannelData(data) => {
+                        let channel = client.channels.iter().position(|id| *id == data.id);
+                        client
+                            .data
+                            .push((channel.unwrap_or(usize::MAX), !data.binary, data.data));
+                    }
+                    str0m::Event::ChannelClose(id) => {
+                        client
+                            .closed
+                            .extend(client.channels.iter().position(|ours| *ours == id));
+                    }
                     str0m::Event::RtpPacket(packet) => client.received.push(packet),
                     str0m::Event::KeyframeRequest(asked) => client.key_frame_asked(asked.rid),
                     _ => {}

@@ -5,6 +5,7 @@ mod media;
 mod reach;
 mod relays;
 mod script;
+mod sctp;
 mod shard;
 mod signalled;
 
@@ -26,7 +27,7 @@ const fn parser(name: &'static str, start: fn() -> Execute) -> Target {
 }
 
 /// All of them, the dearest first: they run beside the others.
-pub(crate) const ALL: [Target; 16] = [
+pub(crate) const ALL: [Target; 17] = [
     Target {
         name: "shard",
         cost: 10,
@@ -36,6 +37,11 @@ pub(crate) const ALL: [Target; 16] = [
         name: "shards",
         cost: 10,
         start: shard::start_spanned,
+    },
+    Target {
+        name: "sctp",
+        cost: 4,
+        start: sctp::start,
     },
     parser("dtls", reach::dtls),
     parser("stun", reach::stun),

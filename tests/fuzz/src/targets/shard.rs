@@ -265,6 +265,7 @@ impl Stage {
         let request = OfferRequest {
             room: RoomId(u32::from(person % 2)),
             participant: id,
+            name: id.0.to_string(),
             sdp: self.offers[usize::from(which % 4)].clone(),
             mids: BTreeMap::new(),
             publish: which & 0x10 == 0,

@@ -74,6 +74,7 @@ impl Room {
         let request = OfferRequest {
             room: RoomId(1),
             participant: id,
+            name: id.0.to_string(),
             sdp: sdp.to_owned(),
             mids: BTreeMap::new(),
             publish: true,

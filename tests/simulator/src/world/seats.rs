@@ -22,6 +22,7 @@ impl World<'_> {
         let request = OfferRequest {
             room: RoomId(person.room),
             participant: id,
+            name: id.0.to_string(),
             sdp: offer(VOICES, person.tiles.len()),
             mids: BTreeMap::new(),
             publish: true,

@@ -16,6 +16,7 @@ export { type Clock, systemClock } from "./clock.ts";
 export { Connection, type ConnectionState, type StopReason } from "./connection.ts";
 export { claimDevice } from "./device.ts";
 export { type DeviceProblem, type LocalErrorCode, RinghallError } from "./errors.ts";
+export type { DataMessage } from "./media/data.ts";
 export { browserDevices, type DeviceChoice, DeviceError, type Devices } from "./media/devices.ts";
 export type { MediaLink, Offer, OpenLink, Slot } from "./media/link.ts";
 export { PeerLink } from "./media/peer.ts";

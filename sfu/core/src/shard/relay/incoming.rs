@@ -160,6 +160,10 @@ impl Shard {
                 }
                 self.mark_room(id);
             }
+            Word::Data(room, message) => {
+                self.working_on = Some(room);
+                self.spread_data(now, room, None, &message);
+            }
             Word::Failed(room) => self.close_room(now, room),
             Word::Anew => self.forget_shard(now, from),
         }

@@ -26,6 +26,7 @@ use smallvec::SmallVec;
 pub(super) use outbox::Outbox;
 pub(super) use span::Span;
 
+use crate::data::{Channel, Message};
 use crate::forward::{Meta, PacketBuffer, Rates};
 use crate::rtp::MAX_LAYERS;
 use crate::sdp::Codec;
@@ -154,6 +155,8 @@ pub enum Word {
         /// Who speaks, the dominant one first.
         speakers: Vec<ParticipantId>,
     },
+    /// A data message, with its sender's name in front.
+    Data(RoomId, Message),
     /// A defect ended the room in the sender.
     Failed(RoomId),
     /// Words were lost: everything that the sender has told is void, and is told again.
@@ -163,7 +166,10 @@ pub enum Word {
 impl Word {
     /// Whether it may be lost: it is said again soon, or asked for again.
     fn is_passing(&self) -> bool {
-        matches!(self, Self::Clock { .. } | Self::KeyFrame { .. } | Self::Levels(..))
+        match self {
+            Self::Data(_, message) => message.channel == Channel::Lossy,
+            _ => matches!(self, Self::Clock { .. } | Self::KeyFrame { .. } | Self::Levels(..)),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { RinghallError } from "../errors.ts";
+import type { DataEvent } from "../media/data.ts";
 import type { LinkState, MediaLink, Offer, OpenLink, Slot } from "../media/link.ts";
 import { PathWatch } from "../media/path.ts";
 import { cameraStep } from "../media/pool.ts";
@@ -21,6 +22,8 @@ export interface CallMediaOptions {
   onNew: () => void;
   /** The receive slots are others than before. */
   onSlots: (slots: readonly Slot[]) => void;
+  /** Something came by a data channel. */
+  onData: (event: DataEvent) => void;
   /** The server will not have this offer, and asking again does not help. */
   onRefused: (error: RinghallError) => void;
 }
@@ -154,6 +157,9 @@ export class CallMedia {
       if (link === this.#link) this.#linkState(state);
     });
     this.#link = link;
+    link.data.listen((event) => {
+      if (link === this.#link && !this.#ended) this.options.onData(event);
+    });
     for (const [source, track] of this.options.tracks()) link.setTrack(source, track).catch(ignoreClosed);
     this.#offer(link, "first", made.offer);
   }

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { Emitter } from "../emitter.ts";
 import { type DeviceProblem, RinghallError } from "../errors.ts";
+import type { DataMessage } from "../media/data.ts";
 import type { Devices } from "../media/devices.ts";
 import type { OpenLink, Slot } from "../media/link.ts";
 import type { WantedTile } from "../media/slots.ts";
@@ -29,6 +30,10 @@ export interface CallSessionEvents {
   problem: { source: MediaSource; problem: DeviceProblem };
   reaction: { userId: UserId; emoji: string };
   mutedByModerator: { by: User; muted: boolean };
+  /** A message of another participant. */
+  data: DataMessage;
+  /** The server has not passed a message on, or has closed the reliable channel; the code and the text say why. */
+  dataRefused: RinghallError;
   refused: RinghallError;
   ended: CallEnd;
 }
@@ -84,6 +89,10 @@ export class CallSession extends Emitter<CallSessionEvents> {
       onState: (up) => this.#step({ type: "media", up }),
       onNew: () => this.#patch({ quality: GOOD }),
       onSlots: (slots) => this.emit("slots", slots),
+      onData: (event) => {
+        if ("message" in event) this.emit("data", event.message);
+        else this.emit("dataRefused", event.refused);
+      },
       onRefused: (error) => this.emit("refused", error),
     });
   }
@@ -203,6 +212,18 @@ export class CallSession extends Emitter<CallSessionEvents> {
   /** Shows one emoji to everybody for a moment. */
   async react(emoji: string): Promise<void> {
     await this.#options.send({ op: "reaction", d: { callId: this.callId, emoji } }, { keep: false });
+  }
+
+  /**
+   * Sends a message to everybody in the call; the topic tells the receivers what it is about. `reliable: false`: it is not
+   * repeated when it is lost, and the server drops old ones for those who are slow (pointers, positions).
+   * @throws RinghallError see {@link DataPort.send}.
+   */
+  sendData(topic: string, payload: Uint8Array | string, { reliable = true }: { reliable?: boolean } = {}): void {
+    const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
+    const link = this.media.link;
+    if (!link) throw new RinghallError("OFFLINE", "There is no connection.");
+    link.data.send(topic, bytes, reliable);
   }
 
   /** Ends this tab's part: tracks stop and the connection closes before this returns. */

@@ -1,4 +1,5 @@
 import type { IceServer, MediaSource, VideoCodec } from "../protocol/index.ts";
+import type { DataPort } from "./data.ts";
 import type { IceCredentials } from "./sdp.ts";
 
 /** A receive m-line of the pool. */
@@ -23,6 +24,8 @@ export interface Offer {
 /** One media connection to the server; the browser's, or a test's. */
 export interface MediaLink {
   readonly slots: readonly Slot[];
+  /** Messages to and from everybody in the call. */
+  readonly data: DataPort;
   /** A whole offer: the first, or one that brings the slots added by {@link grow}. */
   offer(): Promise<Offer>;
   /** Adds receive slots, so that there are this many for cameras; the next {@link offer} brings them. */

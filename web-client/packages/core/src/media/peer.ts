@@ -1,4 +1,5 @@
 import type { IceServer, MediaSource, VideoCodec } from "../protocol/index.ts";
+import { DataChannels } from "./data.ts";
 import type { LinkAnswer, LinkState, MediaLink, Offer, Slot } from "./link.ts";
 import { firstPool } from "./pool.ts";
 import { addSender, applyLayers, encodingsFor, trimCodecs } from "./publish.ts";
@@ -9,6 +10,7 @@ const isAudio = (source: MediaSource) => source === "mic" || source === "screenA
 /** The browser's RTCPeerConnection, with the fixed m-lines that protocol.md describes. */
 export class PeerLink implements MediaLink {
   readonly pc: RTCPeerConnection;
+  readonly data: DataChannels;
   #senders = new Map<MediaSource, RTCRtpTransceiver>();
   #receivers: Array<{ kind: MediaSource; transceiver: RTCRtpTransceiver }> = [];
   #slots: Slot[] = [];
@@ -30,8 +32,7 @@ export class PeerLink implements MediaLink {
     });
     for (const source of ["mic", "camera", "screen", "screenAudio"] as const) this.#publish(source);
     for (const kind of firstPool(cameras)) this.#receive(kind);
-    // Makes the offer carry m=application; the channel itself is not used yet.
-    this.pc.createDataChannel("ringhall", { negotiated: true, id: 0 });
+    this.data = new DataChannels(this.pc);
   }
 
   get slots(): readonly Slot[] {

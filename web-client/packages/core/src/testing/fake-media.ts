@@ -1,3 +1,4 @@
+import type { DataEvent, DataPort } from "../media/data.ts";
 import { DeviceError, type Devices } from "../media/devices.ts";
 import type { LinkAnswer, LinkState, MediaLink, OpenLink, Slot } from "../media/link.ts";
 import type { MediaSource } from "../protocol/index.ts";
@@ -17,7 +18,20 @@ export class FakeTrack extends EventTarget {
   }
 }
 
+/** Data channels that keep what is sent and say what a test wants said. */
+export class FakeData implements DataPort {
+  sent: Array<{ topic: string; payload: Uint8Array; reliable: boolean }> = [];
+  hear: (event: DataEvent) => void = () => {};
+  send(topic: string, payload: Uint8Array, reliable: boolean): void {
+    this.sent.push({ topic, payload, reliable });
+  }
+  listen(listener: (event: DataEvent) => void): void {
+    this.hear = listener;
+  }
+}
+
 export class FakeLink implements MediaLink {
+  data = new FakeData();
   slots: Slot[] = [];
   closed = false;
   answers: LinkAnswer[] = [];
