@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::auth::{Attempts, Claims, Grant, Passwords, TokenError, Tokens};
 use crate::http::{ServerInfo, Setup, WhipSessions};
 use crate::ids::UserId;
-use crate::live::{Live, MediaLinks, Presences, Updates};
+use crate::live::{Live, MediaLinks, Presences, Qualities, Updates};
 use crate::media::MediaPlane;
 use crate::protocol::{ChatRole, ErrorCode, IceServer, RealtimeBody, ServerDraining, User, WireError, close};
 use crate::service::{BusMessage, Service};
@@ -64,6 +64,7 @@ pub struct App {
     pub(crate) presences: Presences,
     pub(crate) updates: Updates,
     pub(crate) media_links: MediaLinks,
+    pub(crate) quality: Qualities,
     pub(crate) whip: WhipSessions,
     /// Places for connections that have not said hello.
     pub(crate) waiting_room: Arc<Semaphore>,
@@ -91,6 +92,7 @@ impl App {
             presences: Presences::default(),
             updates: Updates::default(),
             media_links: MediaLinks::default(),
+            quality: Qualities::default(),
             whip: WhipSessions::default(),
             waiting_room,
             shutdown: watch::Sender::new(false),

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::ids::{CallId, ChatId, UserId};
 use crate::protocol::{
     CallDetails, CallDetailsParticipant, CallPage, CallStatus, CallType, CallsSeen, Command, ErrorCode, MarkCallsSeen,
-    Stay, User,
+    QualityMinute, Stay, User,
 };
 use crate::service;
 use crate::store::{CallEventRecord, CallFilter, Cursor, Direction, rfc3339};
@@ -169,8 +169,21 @@ fn seconds(ms: i64) -> u32 {
 fn shown(details: service::CallDetails, known: Vec<User>) -> CallDetails {
     let mut known: HashMap<UserId, User> = known.into_iter().map(|user| (user.id.clone(), user)).collect();
     let mut stays = stays(&details.events);
+    let mut quality: HashMap<UserId, Vec<QualityMinute>> = HashMap::new();
+    for minute in details.quality {
+        let [bad_ms, poor_ms, fair_ms, good_ms] = minute.ms;
+        quality.entry(minute.user).or_default().push(QualityMinute {
+            minute: rfc3339(minute.minute_ms),
+            good_ms,
+            fair_ms,
+            poor_ms,
+            bad_ms,
+            reason: minute.reason,
+        });
+    }
     let participants = details.participants.into_iter().map(|p| CallDetailsParticipant {
         stays: stays.remove(&p.user).unwrap_or_default(),
+        quality: quality.remove(&p.user).unwrap_or_default(),
         user: known.remove(&p.user).unwrap_or(User {
             id: p.user,
             name: String::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::quality::Heard;
 use super::seats;
 use super::unrecorded::{Seen, media_link, until_recorded};
 use crate::app::App;
@@ -25,15 +26,24 @@ pub(super) async fn read(app: Arc<App>, mut events: mpsc::Receiver<MediaEvent>) 
 fn handle(app: &Arc<App>, event: MediaEvent) {
     match event {
         MediaEvent::Connected(seat) | MediaEvent::Recovered(seat) => match holder(app, &seat) {
-            Some(_) => media_link(app, seat, Seen::Connected),
+            Some(_) => {
+                app.quality.note(&seat, Heard::Up);
+                media_link(app, seat, Seen::Connected);
+            }
             None => app.whip.connected(&seat),
         },
         MediaEvent::Lost(seat) => match holder(app, &seat) {
-            Some(_) => media_link(app, seat, Seen::Lost),
+            Some(_) => {
+                app.quality.note(&seat, Heard::Lost);
+                media_link(app, seat, Seen::Lost);
+            }
             None => app.whip.lost(app, &seat),
         },
         MediaEvent::Closed(seat) => match holder(app, &seat) {
-            Some(_) => media_link(app, seat, Seen::Closed),
+            Some(_) => {
+                app.quality.note(&seat, Heard::Gone);
+                media_link(app, seat, Seen::Closed);
+            }
             None => app.whip.closed(app, &seat),
         },
         MediaEvent::Bindings(seat, slots) => {
@@ -64,6 +74,7 @@ fn handle(app: &Arc<App>, event: MediaEvent) {
             seats::to_call(app, &call, None, body);
         }
         MediaEvent::Quality(seat, score, reason) => {
+            app.quality.note(&seat, Heard::Score(score, reason));
             let body = RealtimeBody::Quality(Quality {
                 call_id: seat.room.clone(),
                 score,

@@ -6,6 +6,7 @@ mod bus;
 mod media;
 mod order;
 mod presence;
+mod quality;
 mod room;
 mod seats;
 mod unrecorded;
@@ -19,6 +20,7 @@ use crate::app::App;
 use crate::service::BusMessage;
 
 pub(crate) use presence::{Presences, presence_of};
+pub(crate) use quality::Qualities;
 pub(crate) use room::Live;
 pub(crate) use seats::{enforce_mutes, own_source, publisher_joined, publisher_left, seated, to_call};
 pub(crate) use unrecorded::{MediaLinks, until_recorded};
@@ -31,6 +33,7 @@ pub(crate) fn start(app: &Arc<App>, bus: broadcast::Receiver<Arc<BusMessage>>) {
     tokio::spawn(bus::heal(app.clone()));
     tokio::spawn(presence::publish(app.clone()));
     tokio::spawn(updates::publish(app.clone()));
+    tokio::spawn(quality::record(app.clone()));
     match app.media.events() {
         Some(events) => {
             tokio::spawn(media::read(app.clone(), events));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{CallStatus, CallType, Chat, EndReason, Message, ParticipantStatus, User};
+use super::{CallStatus, CallType, Chat, EndReason, Message, ParticipantStatus, QualityReason, User};
 use crate::ids::{CallId, ChatId, MessageId, UserId};
 
 /// Fields of `send_message`.
@@ -172,6 +172,26 @@ pub struct CallDetailsParticipant {
     pub duration: u32,
     /// Each stay, from the call's events, in order.
     pub stays: Vec<Stay>,
+    /// How good their connection was, minute by minute; a minute is there once it is over.
+    pub quality: Vec<QualityMinute>,
+}
+
+/// How good the connection to one participant was in one minute of the clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct QualityMinute {
+    /// RFC 3339: its beginning.
+    pub minute: String,
+    /// Milliseconds of it with score 4. The four are less than a minute for who was connected for a part of it.
+    pub good_ms: u32,
+    /// With score 3.
+    pub fair_ms: u32,
+    /// With score 2.
+    pub poor_ms: u32,
+    /// With score 1.
+    pub bad_ms: u32,
+    /// Why it was not good, for most of that time; null when it was.
+    pub reason: Option<QualityReason>,
 }
 
 /// From taking the seat to freeing it.

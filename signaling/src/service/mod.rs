@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::calls::CallConfig;
 use crate::ids::{CommandId, DeviceId, UserId};
 use crate::protocol::{Command, ErrorCode, WireError};
-use crate::store::{CallEventRecord, CallRecord, ParticipantRecord, Store, StoreError};
+use crate::store::{CallEventRecord, CallRecord, ParticipantRecord, QualityMinute, Store, StoreError};
 
 pub use bus::{Bus, BusMessage, LocalBus, Moment};
 pub use error::ServiceError;
@@ -70,6 +70,8 @@ pub struct CallDetails {
     pub participants: Vec<ParticipantRecord>,
     /// What happened, in order.
     pub events: Vec<CallEventRecord>,
+    /// How good connections were, by participant and minute.
+    pub quality: Vec<QualityMinute>,
 }
 
 /// The service. Shared by all connections of the process.

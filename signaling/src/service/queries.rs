@@ -201,10 +201,12 @@ impl Service {
         };
         let participants = self.store.participants(id).await?;
         let events = self.store.call_events(id).await?;
+        let quality = self.store.quality(id).await?;
         Ok(Some(CallDetails {
             call,
             participants,
             events,
+            quality,
         }))
     }
 

@@ -18,6 +18,7 @@ macro_rules! migrations {
             migrations!($database, 2, "history", "0002_history"),
             migrations!($database, 3, "rooms", "0003_rooms"),
             migrations!($database, 4, "refusals", "0004_refusals"),
+            migrations!($database, 5, "quality", "0005_quality"),
         ]
     };
     ($database:literal, $version:literal, $name:literal, $file:literal) => {

@@ -14,6 +14,7 @@ pub(crate) mod messages;
 mod migrate;
 pub(crate) mod outbox;
 mod person;
+mod quality;
 mod records;
 mod retention;
 mod rooms;
@@ -24,7 +25,7 @@ pub(crate) mod words;
 pub use call_list::{CallFilter, Cursor, Direction};
 pub use diagnose::{Diagnosis, Schema};
 pub use error::StoreError;
-pub use records::{CallEventRecord, CallRecord, ParticipantRecord, UserRecord};
+pub use records::{CallEventRecord, CallRecord, ParticipantRecord, QualityMinute, UserRecord};
 pub use rooms::{GuestLink, NewGuestLink};
 
 pub use person::ERASED_NAME;

@@ -106,8 +106,23 @@ impl Store {
             },
         );
         let events = events.await?;
+        let quality = rows(
+            &mut tx,
+            "SELECT call_id, ms(minute) AS minute_ms, good_ms, fair_ms, poor_ms, bad_ms, reason \
+             FROM call_quality WHERE user_id = $1 ORDER BY minute, call_id",
+            id(),
+            |row| {
+                Ok(json!({
+                    "callId": row.text("call_id")?, "minute": stamp(row, "minute_ms")?, "goodMs": row.int("good_ms")?,
+                    "fairMs": row.int("fair_ms")?, "poorMs": row.int("poor_ms")?, "badMs": row.int("bad_ms")?,
+                    "reason": row.opt_text("reason")?,
+                }))
+            },
+        );
+        let quality = quality.await?;
         Ok(Some(json!({
             "account": account, "chats": chats, "messages": texts, "calls": calls, "callEvents": events,
+            "quality": quality,
         })))
     }
 
@@ -153,6 +168,7 @@ impl Store {
             "UPDATE call_participants SET user_id = $2, device_id = NULL WHERE user_id = $1",
             "UPDATE call_participants SET invited_by = $2 WHERE invited_by = $1",
             "UPDATE call_events SET user_id = $2 WHERE user_id = $1",
+            "UPDATE call_quality SET user_id = $2 WHERE user_id = $1",
             "UPDATE call_resources SET user_id = $2 WHERE user_id = $1",
             "UPDATE guest_links SET created_by = $2, revoked_at = COALESCE(revoked_at, clock_timestamp()) \
              WHERE created_by = $1",

@@ -1,7 +1,7 @@
 //! Rows as the rest of the server sees them.
 
 use crate::ids::UserId;
-use crate::protocol::{CallStatus, CallType, EndReason, ParticipantStatus, User};
+use crate::protocol::{CallStatus, CallType, EndReason, ParticipantStatus, QualityReason, User};
 
 /// A user with what sign-in needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,21 @@ pub struct ParticipantRecord {
     pub left_at_ms: Option<i64>,
     /// Time in the seat, whole milliseconds, summed over rejoins.
     pub duration_ms: i64,
+}
+
+/// One minute, or part of it, of one participant's connection in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QualityMinute {
+    /// Which call.
+    pub call: crate::ids::CallId,
+    /// Whose connection.
+    pub user: UserId,
+    /// The minute's beginning, epoch milliseconds.
+    pub minute_ms: i64,
+    /// Milliseconds with each score, from 1 (bad) to 4 (good).
+    pub ms: [u32; 4],
+    /// Why it was not good, for most of that time.
+    pub reason: Option<QualityReason>,
 }
 
 /// A row of `call_events`.

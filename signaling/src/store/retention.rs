@@ -26,7 +26,7 @@ pub struct RetentionConfig {
     pub outbox_hours: u32,
     /// Stored results of commands, hours: longer than any client repeats one.
     pub commands_hours: u32,
-    /// Rows of `call_events` of calls that are over, days after it; 0: for ever. Calls and participants stay.
+    /// Rows of `call_events` and `call_quality` of calls that are over, days after it; 0: for ever. Calls and participants stay.
     pub call_events_days: u32,
     /// Between two runs, seconds.
     pub every_seconds: u32,
@@ -52,6 +52,8 @@ pub struct Pruned {
     pub commands: u64,
     /// Of the record of calls.
     pub call_events: u64,
+    /// Minutes of connections.
+    pub quality: u64,
 }
 
 impl Store {
@@ -80,6 +82,10 @@ impl Store {
                        ORDER BY e.created_at LIMIT $2)";
             let days = i64::from(config.call_events_days);
             pruned.call_events = self.batches(sql, now - days * 24 * HOUR_MS).await?;
+            let sql = "DELETE FROM call_quality WHERE (call_id, user_id, minute) IN \
+                       (SELECT q.call_id, q.user_id, q.minute FROM call_quality q JOIN calls c ON c.id = q.call_id \
+                       WHERE q.minute < ts($1) AND c.ended_at < ts($1) ORDER BY q.minute LIMIT $2)";
+            pruned.quality = self.batches(sql, now - days * 24 * HOUR_MS).await?;
         }
         Ok(pruned)
     }

@@ -24,6 +24,11 @@ function details(world, callId) {
       joinedAt: talked ? begin : null,
       leftAt: talked ? createdAt : null,
       duration: talked ? Math.max(0, call.duration - i * 7) : 0,
+      stays: [],
+      quality:
+        talked && i === 1
+          ? [{ minute: begin, goodMs: 20_000, fairMs: 0, poorMs: 40_000, badMs: 0, reason: "loss" }]
+          : [],
     }));
     const { type, status, endReason, duration } = call;
     const times = { createdAt: begin, startedAt: talked ? begin : null, endedAt: createdAt };

@@ -7,6 +7,7 @@ mod lifecycle;
 mod model;
 mod outage;
 mod plans;
+mod quality;
 mod races;
 mod retention;
 mod rooms;

@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
-import { type CallDetails, type ParticipantStatus, RinghallError } from "@ringhall/core";
+import { type CallDetails, type ParticipantStatus, type QualityMinute, RinghallError } from "@ringhall/core";
 import { useEffect } from "preact/hooks";
 import { durationInWords } from "../i18n/format.ts";
 import { catalogues, type Key, lang, t } from "../i18n/index.ts";
+import { troubled } from "../layout/troubled.ts";
 import { rest } from "../state/auth.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Dialog } from "./Dialog.tsx";
@@ -69,7 +70,7 @@ function Details({ details }: { details: CallDetails }) {
         <dd data-testid="details-duration">{startedAt ? words(duration) : t("details.noTalk")}</dd>
       </dl>
       <ul class="people-list" data-testid="details-people">
-        {participants.map(({ user, status, joinedAt, leftAt, duration: held }) => (
+        {participants.map(({ user, status, joinedAt, leftAt, duration: held, quality }) => (
           <li key={user.id} class="person" data-testid="details-person" data-user-id={user.id} data-status={status}>
             <Avatar id={user.id} name={user.name} url={user.avatar} size="small" />
             <span class="person-name">
@@ -90,12 +91,26 @@ function Details({ details }: { details: CallDetails }) {
                   t(statusKey(status))
                 )}
               </small>
+              <Connection minutes={quality} />
             </span>
             {joinedAt && <span class="person-time">{words(held)}</span>}
           </li>
         ))}
       </ul>
     </>
+  );
+}
+
+/** Says of somebody whose connection was poor or bad for a while that it was, for how long, and why. */
+function Connection({ minutes }: { minutes: readonly QualityMinute[] }) {
+  const found = troubled(minutes);
+  if (!found) return null;
+  const level = t(`quality.${found.level}`);
+  const text = found.reason ? t("quality.because", { level, reason: t(`quality.reason.${found.reason}`) }) : level;
+  return (
+    <small data-testid="details-connection">
+      {text} ({words(found.seconds)})
+    </small>
   );
 }
 

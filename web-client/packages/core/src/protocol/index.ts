@@ -147,6 +147,8 @@ export type CallDetailsParticipant = {
   duration: number;
   /** Each stay, from the call's events, in order. */
   stays: Array<Stay>;
+  /** How good their connection was, minute by minute; a minute is there once it is over. */
+  quality: Array<QualityMinute>;
 };
 
 /** A call and the device it is on. */
@@ -743,6 +745,22 @@ export type Quality = {
   /** 4 good, 3 fair, 2 poor, 1 bad. */
   score: number;
   /** The first reason why it is not better; none when it is good. */
+  reason: QualityReason | null;
+};
+
+/** How good the connection to one participant was in one minute of the clock. */
+export type QualityMinute = {
+  /** RFC 3339: its beginning. */
+  minute: string;
+  /** Milliseconds of it with score 4. The four are less than a minute for who was connected for a part of it. */
+  goodMs: number;
+  /** With score 3. */
+  fairMs: number;
+  /** With score 2. */
+  poorMs: number;
+  /** With score 1. */
+  badMs: number;
+  /** Why it was not good, for most of that time; null when it was. */
   reason: QualityReason | null;
 };
 
