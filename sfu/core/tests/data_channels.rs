@@ -1,6 +1,6 @@
 //! Data channels through a shard, with str0m clients (another DTLS, another driver of SCTP): who gets what, what is refused,
 //! and what it costs those who receive.
-#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test")]
 
 mod support;
 
