@@ -37,7 +37,8 @@ export class Person {
   /**
    * Opens a window and signs in. `dark`: what the system prefers; `relayOnly`: the network lets only TURN pass, by URLs
    * that match this pattern; `directOnly`: it is used without TURN; `script` runs before the page's own, with
-   * `scriptArguments`, and so does each of `scripts`; `opened` gets the person before that can fail.
+   * `scriptArguments`, and so does each of `scripts`; `opened` gets the person before that can fail. `guestLink`: instead of
+   * signing in they follow this link.
    */
   static async arrive(
     browserName,
@@ -51,6 +52,7 @@ export class Person {
       script,
       scriptArguments = [],
       scripts = [],
+      guestLink,
       opened = () => {},
     } = {},
   ) {
@@ -65,8 +67,8 @@ export class Person {
     if (directOnly) await page.evaluateOnNewDocument(DIRECT_ONLY);
     if (browserName === 'firefox') await page.evaluateOnNewDocument(SCREEN_FOR_FIREFOX);
     else await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
-    await person.opens(server.url);
-    await person.signIn();
+    await person.opens(guestLink ?? server.url);
+    if (!guestLink) await person.signIn();
     return person;
   }
 

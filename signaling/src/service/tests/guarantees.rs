@@ -38,6 +38,24 @@ both! {
         refused(&house, seat, &second).await; // a seat that still has a ring deadline
     }
 
+    async fn the_database_gives_nobody_two_seats(house: House) {
+        let (anna, boris) = (house.person("anna").await, house.person("boris").await);
+        let (clara, dora) = (house.person("clara").await, house.person("dora").await);
+        let (one, two) = (house.direct(&anna, &boris).await, house.direct(&clara, &dora).await);
+        let (first, second) = (house.start(&anna, &one).await, house.start(&clara, &two).await);
+        house.ok(&boris, accept(&first)).await;
+        house.ok(&dora, accept(&second)).await;
+        let seat = "INSERT INTO call_participants (call_id, user_id, status, role, device_id, joined_at, node_id, \
+                    lease_until) SELECT $1, 'boris', 'joined', 'member', 'd', created_at, node_id, lease_until \
+                    FROM calls WHERE id = $1";
+        let error = refused(&house, seat, &second).await;
+        assert!(matches!(error, StoreError::Exists(_)), "{error:?}");
+        house.ok(&anna, end(&first)).await;
+        let mut tx = house.store().db.begin().await.unwrap();
+        let one_seat = tx.execute(seat, args![second.as_str()]).await;
+        assert_eq!(one_seat.unwrap(), 1, "it was the second seat that was refused, and nothing else");
+    }
+
     async fn starts_are_limited_per_user_and_per_chat(
         house: House, CallConfig { starts_per_user_minute: 3, starts_per_chat_minute: 2, ..unlimited() }
     ) {

@@ -124,7 +124,13 @@ async fn use_everything(house: &House) {
         ..RetentionConfig::default()
     };
     store.prune(&config).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await; // the first round of `run`: lease and nap
+    // The first round of `run` has renewed its leases and looked when it is needed next.
+    let asked = |begins: &str| seen::statements().iter().any(|(sql, _)| sql.starts_with(begins));
+    let begun = std::time::Instant::now();
+    while !(asked("UPDATE call_resources SET lease_until") && asked("SELECT MIN(ms(next_deadline))")) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the service does not run");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     stop.send_replace(true);
     running.await.unwrap();
 }

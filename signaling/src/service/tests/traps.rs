@@ -1,6 +1,35 @@
 //! The traps of the naive design that are not races (those are in `races` and `groups`), each by its name.
 
+use std::sync::Mutex;
+
 use super::*;
+
+/// Looks, at every hint about outboxes and before anything else can happen, at what a reader woken by it would find.
+struct Impatient {
+    url: String,
+    found: Mutex<Vec<Vec<u64>>>,
+}
+
+impl Bus for Impatient {
+    fn publish(&self, message: BusMessage) {
+        let BusMessage::Outbox { users } = message else { return };
+        let url = self.url.clone();
+        // Publishing does not wait, so the look happens on a thread with a connection of its own.
+        let looking = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let store = Store::connect(&url).await.unwrap();
+                let found = crate::store::outbox::last_seqs(&store.db, &users).await.unwrap();
+                store.close().await;
+                found.into_iter().map(|(_, seq)| seq).collect()
+            })
+        });
+        self.found.lock().unwrap().push(looking.join().unwrap());
+    }
+}
 
 both! {
     async fn the_timeout_does_not_live_in_the_callees_browser(house: House) {
@@ -124,5 +153,19 @@ both! {
         assert!(house.ops(&people[2]).await.is_empty(), "clara is not rung");
         house.ok(&people[2], join(&call)).await; // but she is in the chat, and may join
         assert_eq!(house.status(&call).await.0, CallStatus::Ongoing);
+    }
+
+    async fn what_a_hint_tells_of_can_be_read_when_it_comes(house: House) {
+        let (anna, boris) = (house.person("anna").await, house.person("boris").await);
+        let chat = house.direct(&anna, &boris).await;
+        let bus = Arc::new(Impatient { url: house.database.url().to_owned(), found: Mutex::default() });
+        let shared: Arc<dyn Bus> = bus.clone();
+        let service = Service::new(house.store().clone(), shared, unlimited(), "node-1");
+        for n in 0..3 {
+            let text = SendMessage { chat_id: chat.clone(), content: format!("{n}"), call_id: None };
+            let id = format!("text-{n}").as_str().into();
+            service.command(&anna, &id, Command::SendMessage(text)).await.unwrap();
+        }
+        assert_eq!(*bus.found.lock().unwrap(), [[1, 1], [2, 2], [3, 3]]);
     }
 }

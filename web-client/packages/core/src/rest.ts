@@ -1,5 +1,5 @@
 import { RinghallError } from "./errors.ts";
-import type { CallDetails, CallPage, Chat, ErrorCode, Message, User } from "./protocol/index.ts";
+import type { CallDetails, CallPage, Chat, ChatId, ErrorCode, Message, User } from "./protocol/index.ts";
 
 export interface DemoUser {
   login: string;
@@ -134,7 +134,7 @@ export class Rest {
   }
 
   /** Enters a room as a guest; the token reaches this room alone. */
-  enterAsGuest(guest: { code: string; name: string; password?: string }): Promise<Session & { chat: Chat }> {
+  enterAsGuest(guest: { code: string; name: string; password?: string }): Promise<Session & { chat: ChatId }> {
     return this.#call("POST", "/api/v1/invites/enter", guest);
   }
 

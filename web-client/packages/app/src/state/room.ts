@@ -63,7 +63,7 @@ export async function openRoom(name: string): Promise<void> {
 export async function enterAsGuest(name: string, password: string): Promise<void> {
   const { chat, ...guest } = await rest.enterAsGuest({ code: fragment.value, name, ...(password && { password }) });
   setSession(guest);
-  roomChatId.value = chat.id;
+  roomChatId.value = chat;
   await startClient();
   entrance.value = { step: "ready" };
 }
