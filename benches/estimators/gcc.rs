@@ -84,6 +84,7 @@ impl Estimator for Gcc {
     fn estimate(&self) -> Estimate {
         Estimate {
             bitrate: Bitrate::bps(self.inner.target_bitrate() as u64),
+            carries: Bitrate::bps(self.inner.target_bitrate() as u64),
             round_trip: Duration::ZERO,
             loss: self.inner.stats().packet_loss.unwrap_or_default(),
             queue: Duration::ZERO,

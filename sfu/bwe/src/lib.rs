@@ -61,6 +61,8 @@ pub struct Received {
 pub struct Estimate {
     /// What may be sent now, everything included.
     pub bitrate: Bitrate,
+    /// What the path carries: more than may be sent while a queue is drained.
+    pub carries: Bitrate,
     /// From sending to feedback, smoothed.
     pub round_trip: Duration,
     /// Part of the packets that is lost, smoothed, 0 to 1.

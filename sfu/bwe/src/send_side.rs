@@ -379,6 +379,7 @@ impl Estimator for SendSide {
     fn estimate(&self) -> Estimate {
         Estimate {
             bitrate: self.bitrate(),
+            carries: self.capacity(),
             round_trip: self.round_trip,
             loss: self.loss.loss(),
             queue: Duration::from_micros(self.standing.queue().max(0) as u64),

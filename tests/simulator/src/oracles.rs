@@ -9,7 +9,7 @@ use crate::report::{Report, Witness};
 const RECOVERY: Duration = Duration::from_secs(4);
 
 /// Until so long after joining nothing is known of a link, and the first pictures may be too much for it: of that time only the
-/// first picture is judged.
+/// first picture is judged. The same goes for those who share the newcomer's link.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// Everything that is wrong with a report; nothing: all is well.
@@ -50,7 +50,8 @@ fn gaps(plan: &Plan, at: usize, witness: &Witness) -> Vec<String> {
             let excused = excused
                 .into_iter()
                 .any(|(start, end)| *from < end + RECOVERY && *to > start);
-            let settled = *from >= witness.joined + SETTLED;
+            let settled = *from >= witness.joined + SETTLED
+                && newcomers(plan, at).all(|came| !(came..came + SETTLED).contains(from));
             if settled && *to - *from > Duration::from_secs(1) && !excused && *to <= witness.until {
                 found.push(format!(
                     "{} saw {publisher} stand still from {from:?} to {to:?}",
@@ -60,6 +61,16 @@ fn gaps(plan: &Plan, at: usize, witness: &Witness) -> Vec<String> {
         }
     }
     found
+}
+
+/// When others came onto a participant's link.
+fn newcomers(plan: &Plan, at: usize) -> impl Iterator<Item = Duration> {
+    let link = plan.people.get(at).and_then(|person| person.shared);
+    let sharing = plan
+        .people
+        .iter()
+        .filter(move |person| link.is_some() && person.shared == link);
+    sharing.map(|person| person.joins)
 }
 
 /// When something was done to a participant's way.

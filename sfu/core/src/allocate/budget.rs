@@ -9,6 +9,8 @@ use sfu_bwe::Bitrate;
 pub struct Budget {
     /// Now.
     pub now: Bitrate,
+    /// What the path carries: more than `now` while a queue is drained.
+    pub carries: Bitrate,
     /// The least of the last 2.5 s.
     pub lowest: Bitrate,
     /// The most of the last 1.5 s.
@@ -20,6 +22,7 @@ impl Budget {
     pub const fn steady(bitrate: Bitrate) -> Self {
         Self {
             now: bitrate,
+            carries: bitrate,
             lowest: bitrate,
             highest: bitrate,
         }
@@ -68,6 +71,7 @@ impl Recent {
         let highest = self.slots[SLOTS - HIGHEST..].iter().map(|slot| slot.1);
         Budget {
             now: bitrate,
+            carries: bitrate,
             lowest,
             highest: highest.fold(bitrate, Bitrate::max),
         }

@@ -92,10 +92,12 @@ pub fn allocate(snapshot: &Snapshot, budget: Budget) -> Decisions {
     let mut chosen: Vec<(u16, Option<usize>)> = Vec::with_capacity(order.len());
     let mut used = snapshot.first;
 
-    let stay = budget.now.scaled(TOLERATED).min(budget.highest);
+    // A floor that flows is measured by what the path carries, not by what is left while a queue is drained: the key frame of
+    // a small picture is a queue on a narrow link, and to pause the picture for it costs another key frame.
+    let stay = [budget.carries, budget.now].map(|rate| rate.scaled(TOLERATED).min(budget.highest));
     let fits = |stream: &StreamView, rung: usize, sum: Bitrate| {
         let flows = stream.now.is_some_and(|now| rung <= now);
-        sum <= stay && flows || sum.scaled(RESERVE) <= budget.lowest
+        sum <= stay[rung.min(1)] && flows || sum.scaled(RESERVE) <= budget.lowest
     };
     order.sort_by_key(floor_order);
     for stream in &order {

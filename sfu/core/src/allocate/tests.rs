@@ -125,6 +125,7 @@ fn a_short_dip_takes_nothing_away_and_a_deep_one_does_at_once() {
     }];
     let budget = |now, lowest, highest| Budget {
         now: kbps(now),
+        carries: kbps(now),
         lowest: kbps(lowest),
         highest: kbps(highest),
     };
@@ -139,6 +140,25 @@ fn a_short_dip_takes_nothing_away_and_a_deep_one_does_at_once() {
         None,
         "and what does not, waits"
     );
+}
+
+#[test]
+fn a_queue_that_is_drained_pauses_no_floor_that_flows_and_lets_nothing_begin() {
+    let sent = |now| StreamView {
+        now: Some(now),
+        ..stream(0, 360, &LAYERS)
+    };
+    let draining = |carries| Budget {
+        now: kbps(40),
+        carries: kbps(carries),
+        lowest: kbps(40),
+        highest: kbps(400),
+    };
+    let rung = |stream, budget| run(&[stream], budget)[0].1;
+    assert_eq!(rung(sent(0), draining(360)), Some(0));
+    assert_eq!(rung(sent(1), draining(360)), Some(0), "but nothing above it");
+    assert_eq!(rung(stream(0, 360, &LAYERS), draining(360)), None, "and nothing begins");
+    assert_eq!(rung(sent(0), draining(90)), None, "the path itself carries too little");
 }
 
 #[test]
@@ -217,7 +237,7 @@ proptest! {
         let settled = allocate(&snapshot, steady);
         for factor in wobble {
             let now = kbps(budget).scaled(factor);
-            let decisions = allocate(&snapshot, Budget { now, lowest: now, highest: kbps(budget) });
+            let decisions = allocate(&snapshot, Budget { now, carries: now, lowest: now, highest: kbps(budget) });
             prop_assert_eq!(&decisions.streams, &settled.streams, "it oscillates");
             follow(&mut snapshot, &decisions);
         }

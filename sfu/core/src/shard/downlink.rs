@@ -247,6 +247,7 @@ impl Downlink {
             return Budget::steady(Bitrate::bps(u64::MAX));
         }
         let mut budget = self.recent.note(estimate.bitrate, now);
+        budget.carries = estimate.carries;
         let known = self.known_since.filter(|_| estimate.known);
         if known.is_none_or(|since| now.saturating_duration_since(since) < SETTLING) {
             budget.lowest = budget.now;
