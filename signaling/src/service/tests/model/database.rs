@@ -21,6 +21,8 @@ pub(super) struct Database<'a> {
     chats: Vec<ChatId>,
     calls: Vec<CallId>,
     read: Vec<u64>,
+    /// Missed calls that each has not seen, as a tab counts them.
+    missed: Vec<u32>,
 }
 
 impl<'a> Database<'a> {
@@ -32,6 +34,7 @@ impl<'a> Database<'a> {
             chats: Vec::new(),
             calls: Vec::new(),
             read: vec![0; PEOPLE],
+            missed: vec![0; PEOPLE],
         };
         town.runtime.block_on(world.settle_in()).unwrap();
         world
@@ -92,8 +95,19 @@ impl<'a> Database<'a> {
             for event in events {
                 assert_eq!(event.seq, self.read[who] + 1, "the outbox is gapless");
                 self.read[who] = event.seq;
+                if event.op == "calls_seen" {
+                    // The reference has no count; what a tab would show is held against the store's below.
+                    self.missed[who] = serde_json::from_value(event.d["unseen"].clone()).unwrap();
+                    continue;
+                }
+                self.missed[who] += u32::from(event.op == "call_missed");
                 told.push((who, self.words(&event)));
             }
+            let counted = self.town.house.service.unseen_calls(&self.user(who)).await?;
+            assert_eq!(
+                self.missed[who], counted,
+                "the count of missed calls that u{who} was told"
+            );
         }
         Ok(told)
     }
