@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sfu::Handle;
 use signaling::ids::{CallId, UserId};
 use signaling::media::{IceCredentials, MediaError, MediaEvent, MediaOfferRequest, MediaPlane, MediaSeat, SlotPolicy};
-use signaling::protocol::{Binding, Intent, MediaSource, PauseReason, QualityReason, VideoCodec};
+use signaling::protocol::{Binding, Intent, MediaSource, MediaWay, PauseReason, QualityReason, VideoCodec};
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
@@ -172,6 +172,7 @@ impl MediaPlane for Plane {
 fn translated(event: sfu::MediaEvent) -> MediaEvent {
     match event {
         sfu::MediaEvent::Connected(seat) => MediaEvent::Connected(inside(seat)),
+        sfu::MediaEvent::Way(seat, way) => MediaEvent::Way(inside(seat), from_way(way)),
         sfu::MediaEvent::Lost(seat) => MediaEvent::Lost(inside(seat)),
         sfu::MediaEvent::Recovered(seat) => MediaEvent::Recovered(inside(seat)),
         sfu::MediaEvent::Closed(seat) => MediaEvent::Closed(inside(seat)),
@@ -189,6 +190,14 @@ fn translated(event: sfu::MediaEvent) -> MediaEvent {
             MediaEvent::Quality(inside(seat), score, reason.map(quality_reason))
         }
         sfu::MediaEvent::RoomFailed(room) => MediaEvent::RoomFailed(CallId(room)),
+    }
+}
+
+fn from_way(way: sfu::Way) -> MediaWay {
+    match way {
+        sfu::Way::Udp => MediaWay::Udp,
+        sfu::Way::Tcp => MediaWay::Tcp,
+        sfu::Way::Relay => MediaWay::Relay,
     }
 }
 

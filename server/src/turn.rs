@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crypto::RTCCryptoProvider;
 use crypto::providers::AwsLcRsProvider;
 use sfu::{Path, Present, Tunnel, Tunnelled};
+use signaling::app::IceAdvice;
 use signaling::ids::UserId;
 use signaling::protocol::IceServer;
 use turn_server::credential::{self, Credentials};
@@ -188,8 +189,12 @@ pub(crate) struct Streams {
 
 /// What a page is told to use.
 pub(crate) struct IceServers {
-    /// URLs of the built-in server; none when it is off.
+    /// URLs of the built-in server by TCP and TLS; none when it is off.
     own: Vec<String>,
+    /// And by UDP, for pages that connect by a relay alone. Chromium takes everything that comes from the address of a TURN
+    /// server for that server's, and our TURN server and our media share theirs: with these URLs beside direct candidates
+    /// it never hears an answer to a check by UDP, and goes by TCP. Whoever reaches the one by UDP reaches the other.
+    own_by_udp: Vec<String>,
     secret: Vec<u8>,
     options: Options,
 }
@@ -198,14 +203,14 @@ impl IceServers {
     /// `candidates`: our ICE addresses as clients know them, the best first; `streams`: how to reach us by TCP.
     pub(crate) fn new(options: &Options, secret: &[u8], candidates: &[SocketAddr], streams: &Streams) -> Self {
         let mut named: Vec<IpAddr> = Vec::new();
-        let mut own = Vec::new();
+        let (mut own, mut own_by_udp) = (Vec::new(), Vec::new());
         // A browser allocates an IPv4 address and says nothing of IPv6: a server that has none of IPv4 is of no use to it, and
         // while it is refused it takes our answers to its checks, from the same address, for the TURN server's.
         let usable = options.enabled && candidates.iter().any(|c| Family::of(c.ip()) == Family::V4);
         for address in candidates {
-            if usable && own.len() < MAX_URLS && !named.contains(&address.ip()) {
+            if usable && own_by_udp.len() < MAX_URLS && !named.contains(&address.ip()) {
                 named.push(address.ip());
-                own.push(format!("turn:{address}?transport=udp"));
+                own_by_udp.push(format!("turn:{address}?transport=udp"));
             }
         }
         if usable {
@@ -220,13 +225,26 @@ impl IceServers {
         }
         Self {
             own,
+            own_by_udp,
             secret: secret.to_vec(),
             options: options.clone(),
         }
     }
 
+    /// What this user's page is told.
+    pub(crate) fn of(&self, user: &UserId) -> IceAdvice {
+        let relays = match self.own_by_udp.is_empty() {
+            true => None,
+            false => self.issued(&self.own_by_udp, &self.secret, user),
+        };
+        IceAdvice {
+            servers: self.servers(user),
+            relays: relays.into_iter().collect(),
+        }
+    }
+
     /// For `RTCConfiguration.iceServers` of this user.
-    pub(crate) fn of(&self, user: &UserId) -> Vec<IceServer> {
+    fn servers(&self, user: &UserId) -> Vec<IceServer> {
         let mut servers = Vec::new();
         if !self.own.is_empty() {
             servers.extend(self.issued(&self.own, &self.secret, user));
@@ -277,7 +295,13 @@ mod tests {
     fn a_page_is_told_our_addresses_with_a_credential_of_its_own() {
         let candidates = addresses(&["192.0.2.1:7882", "[2001:db8::1]:7882", "10.0.0.1:7882"]);
         let servers = IceServers::new(&Options::default(), b"north", &candidates, &Streams::default());
-        let told = servers.of(&UserId("ivan".into()));
+        let advice = servers.of(&UserId("ivan".into()));
+        assert_eq!(
+            advice.servers,
+            [],
+            "a browser that uses them beside direct candidates has no UDP"
+        );
+        let told = advice.relays;
         let urls = [
             "turn:192.0.2.1:7882?transport=udp",
             "turn:[2001:db8::1]:7882?transport=udp",
@@ -287,7 +311,8 @@ mod tests {
         let name = told[0].username.clone().unwrap();
         let expiry: u64 = name.strip_suffix(":ivan").unwrap().parse().unwrap();
         assert!(expiry.abs_diff(unix() + CREDENTIAL_SECONDS) < 5);
-        assert_ne!(told[0].credential, servers.of(&UserId("maria".into()))[0].credential);
+        let maria = servers.of(&UserId("maria".into()));
+        assert_ne!(told[0].credential, maria.relays[0].credential);
     }
 
     #[test]
@@ -306,7 +331,8 @@ mod tests {
         };
         let all =
             |options: &Options| IceServers::new(options, b"north", &candidates, &streams).of(&UserId("ivan".into()));
-        let told = all(&options);
+        assert_eq!(all(&options).relays, []);
+        let told = all(&options).servers;
         assert_eq!(told.len(), 1);
         assert_eq!(
             (told[0].username.as_deref(), told[0].credential.as_deref()),
@@ -314,13 +340,13 @@ mod tests {
         );
         options.enabled = true;
         options.external_secret = "south".into();
-        let told = all(&options);
+        let told = all(&options).servers;
         let by_stream = [
             "turn:192.0.2.1:443?transport=tcp",
             "turn:[2001:db8::1]:443?transport=tcp",
             "turns:calls.example:443?transport=tcp",
         ];
-        assert_eq!(told[0].urls[1..], by_stream, "one of each family, and the name for TLS");
+        assert_eq!(told[0].urls, by_stream, "one of each family, and the name for TLS");
         assert_eq!(told.len(), 2);
         assert_ne!(told[0].credential, told[1].credential, "each by its own secret");
     }

@@ -3,10 +3,12 @@
 use std::sync::Weak;
 
 use sfu_core::shard::Event;
+use sfu_core::types::Path;
 use tokio::sync::mpsc;
 
 use crate::doors::Shared;
-use crate::messages::{Binding, MediaEvent, Told};
+use crate::lines::FIRST_LINE;
+use crate::messages::{Binding, MediaEvent, Told, Way};
 use crate::registry::Registry;
 
 /// The event queue of the media plane.
@@ -48,6 +50,7 @@ fn named(registry: &Registry, event: Event) -> Option<MediaEvent> {
     let seat = |id| registry.seat(id).cloned();
     Some(match event {
         Event::Connected(id) => MediaEvent::Connected(seat(id)?),
+        Event::Path(id, path) => MediaEvent::Way(seat(id)?, way(path)),
         Event::Lost(id) => MediaEvent::Lost(seat(id)?),
         Event::Recovered(id) => MediaEvent::Recovered(seat(id)?),
         Event::Closed(id) => MediaEvent::Closed(seat(id)?),
@@ -78,4 +81,14 @@ fn named(registry: &Registry, event: Event) -> Option<MediaEvent> {
         Event::Quality(id, score, reason) => MediaEvent::Quality(seat(id)?, score.get(), reason),
         Event::RoomFailed(_) => return None,
     })
+}
+
+/// What the network lets through, as far as a path tells: what a relay by UDP reaches, UDP reaches.
+fn way(path: Path) -> Way {
+    match path {
+        Path::Udp { .. } => Way::Udp,
+        Path::Tcp { .. } => Way::Tcp,
+        Path::Turn { allocation, .. } if allocation >= FIRST_LINE => Way::Relay,
+        Path::Turn { .. } => Way::Udp,
+    }
 }

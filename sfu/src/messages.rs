@@ -103,11 +103,24 @@ pub struct Binding {
     pub paused: Option<PauseReason>,
 }
 
+/// How media travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By UDP, directly or through the relay on the same port.
+    Udp,
+    /// By ICE-TCP.
+    Tcp,
+    /// Through the relay by TCP or TLS.
+    Relay,
+}
+
 /// What the media plane tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
     /// DTLS is up.
     Connected(Seat),
+    /// Media travels this way now. The first one comes before `Connected`.
+    Way(Seat, Way),
     /// No authenticated packet for 5 s.
     Lost(Seat),
     /// Packets again after `Lost`.

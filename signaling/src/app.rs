@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::auth::{Attempts, Claims, Grant, Passwords, TokenError, Tokens};
 use crate::http::{ServerInfo, Setup, WhipSessions};
 use crate::ids::UserId;
-use crate::live::{Live, MediaLinks, Presences, Qualities, Updates};
+use crate::live::{Live, MediaLinks, Networks, Presences, Qualities, Updates};
 use crate::media::MediaPlane;
 use crate::protocol::{ChatRole, ErrorCode, IceServer, RealtimeBody, ServerDraining, User, WireError, close};
 use crate::service::{BusMessage, Service};
@@ -18,8 +18,17 @@ use crate::ws::{Realtime, Registry, SocketConfig};
 /// Milliseconds after which a client may come back to a server that goes down.
 const DRAIN_RETRY_MS: u32 = 1_000;
 
-/// Makes `RTCConfiguration.iceServers` for one user: credentials are personal.
-pub type IceServers = Arc<dyn Fn(&UserId) -> Vec<IceServer> + Send + Sync>;
+/// What a page is told to connect with.
+#[derive(Clone, Debug, Default)]
+pub struct IceAdvice {
+    /// For `RTCConfiguration.iceServers`.
+    pub servers: Vec<IceServer>,
+    /// Besides, for connections by relays alone; see `protocol::Welcome::relays`.
+    pub relays: Vec<IceServer>,
+}
+
+/// Makes the advice for one user: credentials are personal.
+pub type IceServers = Arc<dyn Fn(&UserId) -> IceAdvice + Send + Sync>;
 
 /// What [`App::new`] is made of.
 pub struct Parts {
@@ -43,7 +52,7 @@ pub struct Parts {
     pub info: ServerInfo,
     /// The one-time code of a first start.
     pub setup: Setup,
-    /// For `RTCConfiguration.iceServers`.
+    /// What pages are told to connect with.
     pub ice: IceServers,
 }
 
@@ -65,6 +74,7 @@ pub struct App {
     pub(crate) updates: Updates,
     pub(crate) media_links: MediaLinks,
     pub(crate) quality: Qualities,
+    pub(crate) networks: Networks,
     pub(crate) whip: WhipSessions,
     /// Places for connections that have not said hello.
     pub(crate) waiting_room: Arc<Semaphore>,
@@ -93,6 +103,7 @@ impl App {
             updates: Updates::default(),
             media_links: MediaLinks::default(),
             quality: Qualities::default(),
+            networks: Networks::default(),
             whip: WhipSessions::default(),
             waiting_room,
             shutdown: watch::Sender::new(false),

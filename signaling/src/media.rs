@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::ids::{CallId, UserId};
-use crate::protocol::{Binding, Intent, MediaSource, QualityReason, VideoCodec};
+use crate::protocol::{Binding, Intent, MediaSource, MediaWay, QualityReason, VideoCodec};
 
 /// A participant's place in the media plane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +100,8 @@ pub enum MediaEvent {
     Layers(MediaSeat, MediaSource, Vec<bool>, Option<VideoCodec>),
     /// How good the connection to this participant is, 4 good to 1 bad, and why it is not better.
     Quality(MediaSeat, u8, Option<QualityReason>),
+    /// Media to this participant travels this way now. The first one comes before `Connected`.
+    Way(MediaSeat, MediaWay),
     /// The room ended by itself (a defect in it was contained); its participants have no transport any more.
     RoomFailed(CallId),
 }

@@ -53,7 +53,7 @@ function serve(world, ops, ws) {
     world.sockets.set(me.id, new Set([...(world.sockets.get(me.id) ?? []), ws]));
     const seq = world.nextSeq(me.id);
     const session = { session: randomUUID(), user: userOf(me), epoch: 1, seq, replay: null };
-    send({ t: "welcome", ...session, ice: [], limits: LIMITS });
+    send({ t: "welcome", ...session, ice: [], relays: [], ways: [], limits: LIMITS });
     send({ t: "ev", seq, op: "snapshot", d: world.snapshot(me.id) });
     for (const id of world.sockets.keys())
       world.rt(id, "presence", { userId: me.id, presence: "online", lastSeen: null });

@@ -126,7 +126,7 @@ impl Part {
             device,
             caller,
             user: welcome.user.id,
-            ice: welcome.ice,
+            ice: { welcome.ice.into_iter() }.chain(welcome.relays).collect(),
             seen,
             session: (welcome.session, welcome.epoch),
             answers,

@@ -1,6 +1,7 @@
 //! The media plane's events drive participant status and the room's stream.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -81,6 +82,12 @@ fn handle(app: &Arc<App>, event: MediaEvent) {
                 reason,
             });
             to_seat(app, &seat, Realtime::new(&body), |_, _| {});
+        }
+        MediaEvent::Way(seat, way) => {
+            let session = holder(app, &seat).and_then(|device| app.sessions.of_device(&seat.participant, &device));
+            if let Some(session) = session {
+                app.networks.note(session.network, &session.ways, way, Instant::now());
+            }
         }
         MediaEvent::RoomFailed(call) => {
             let app = app.clone();

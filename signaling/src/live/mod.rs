@@ -4,6 +4,7 @@
 
 mod bus;
 mod media;
+mod networks;
 mod order;
 mod presence;
 mod quality;
@@ -19,6 +20,7 @@ use tokio::sync::broadcast;
 use crate::app::App;
 use crate::service::BusMessage;
 
+pub(crate) use networks::{Network, Networks};
 pub(crate) use presence::{Presences, presence_of};
 pub(crate) use quality::Qualities;
 pub(crate) use room::Live;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::{IceServer, User, VideoCodec, WireError};
+use super::{IceServer, MediaWay, User, VideoCodec, WireError};
 use crate::ids::{CallId, CommandId, DeviceId, SessionId};
 
 /// From the client.
@@ -100,6 +100,13 @@ pub struct Welcome {
     pub replay: Option<u32>,
     /// For `RTCConfiguration.iceServers`.
     pub ice: Vec<IceServer>,
+    /// Besides, for connections with `iceTransportPolicy: "relay"` alone: TURN by UDP, at the addresses of the media itself.
+    /// Beside direct candidates it keeps Chromium from hearing answers to its checks by UDP.
+    #[serde(default)]
+    pub relays: Vec<IceServer>,
+    /// How media gets through from this network, the best first: what failed there lately stands last.
+    #[serde(default)]
+    pub ways: Vec<MediaWay>,
     /// What the server will accept.
     pub limits: Limits,
 }

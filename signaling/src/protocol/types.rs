@@ -348,3 +348,15 @@ pub struct IceServer {
     #[ts(optional)]
     pub credential: Option<String>,
 }
+
+/// How media travels between a page and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaWay {
+    /// UDP: the best calls.
+    Udp,
+    /// ICE-TCP, through the port of the page.
+    Tcp,
+    /// The built-in TURN server by TCP or TLS, which looks like any other HTTPS.
+    Relay,
+}

@@ -1,10 +1,11 @@
 //! The life of one connection: upgrade, hello, frames, end.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -44,6 +45,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// `GET /v1/ws`.
 pub(crate) async fn upgrade(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
@@ -75,7 +77,7 @@ pub(crate) async fn upgrade(
         .write_buffer_size(SOCKET_BUFFER)
         .max_message_size(HARD_LIMIT)
         .max_frame_size(HARD_LIMIT)
-        .on_upgrade(move |socket| run(app, socket, place))
+        .on_upgrade(move |socket| run(app, socket, place, peer.ip()))
 }
 
 /// Frames in both directions: a WebSocket, or what stands for one in a test.
@@ -91,7 +93,12 @@ impl<S> Socket for S where
 
 /// One connection from its first frame to its end. What is done seldom is boxed, here and below: a future is as large as
 /// the largest thing that it ever waits for, and there is one for each idle person.
-pub(super) async fn run(app: Arc<App>, mut socket: impl Socket, place: tokio::sync::OwnedSemaphorePermit) {
+pub(super) async fn run(
+    app: Arc<App>,
+    mut socket: impl Socket,
+    place: tokio::sync::OwnedSemaphorePermit,
+    from: IpAddr,
+) {
     let deadline = Duration::from_millis(app.sockets.hello_timeout_ms.into());
     let greeting = tokio::time::timeout(deadline, first_frame(&mut socket)).await;
     let hello = match greeting {
@@ -99,7 +106,7 @@ pub(super) async fn run(app: Arc<App>, mut socket: impl Socket, place: tokio::sy
         Ok(Err(closing)) => return say_goodbye(&mut socket, closing).await,
         Err(_) => return say_goodbye(&mut socket, (close::PROTOCOL, "no hello in time")).await,
     };
-    let welcomed = match Box::pin(hello::greet(&app, hello)).await {
+    let welcomed = match Box::pin(hello::greet(&app, hello, from)).await {
         Ok(welcomed) => welcomed,
         Err(refused) => {
             let code = match refused.code {

@@ -1,14 +1,17 @@
 //! Hello and welcome: who it is, where they left off, and what they get first.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
 use super::session::{Outgoing, Session};
 use crate::app::App;
 use crate::ids::{DeviceId, SessionId, UserId};
+use crate::live::Network;
 use crate::protocol::{
     CallUpdated, Event, EventBody, Hello, Limits, Resume, Resumed, ServerFrame, UserPresence, Welcome, WireError,
 };
@@ -22,8 +25,8 @@ pub(super) struct Welcomed {
 
 /// Answers a hello.
 ///
-/// Errors carry the code that the close frame names.
-pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, WireError> {
+/// `from`: the page's address. Errors carry the code that the close frame names.
+pub(super) async fn greet(app: &Arc<App>, hello: Hello, from: IpAddr) -> Result<Welcomed, WireError> {
     let (user, claims) = app.identify(&hello.token).await?;
     app.enter_room(&user.id, &claims).await?;
     let epoch = app.service.epoch().await?;
@@ -39,10 +42,21 @@ pub(super) async fn greet(app: &Arc<App>, hello: Hello) -> Result<Welcomed, Wire
         Some(missed) if missed > 0 && !app.service.kept_after(&user.id, newest - u64::from(missed)).await? => None,
         replay => replay,
     };
-    let (session, frames) = Session::new(user.id.clone(), hello.device.clone(), claims, app.sockets.queue_frames);
+    let network = Network::from(from);
+    let ways = app.networks.ways(network, Instant::now());
+    let advice = (app.ice)(&user.id);
+    let (session, frames) = Session::new(
+        user.id.clone(),
+        hello.device.clone(),
+        claims,
+        (network, ways),
+        app.sockets.queue_frames,
+    );
     session.send_frame(&ServerFrame::Welcome(Welcome {
         session: session_id(&user.id, &hello.device),
-        ice: (app.ice)(&user.id),
+        ice: advice.servers,
+        relays: advice.relays,
+        ways: ways.to_vec(),
         user,
         epoch,
         seq: newest,

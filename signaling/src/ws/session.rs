@@ -10,7 +10,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::auth::{Claims, unix_now};
 use crate::ids::{DeviceId, UserId};
-use crate::protocol::{RealtimeBody, ServerFrame, close};
+use crate::live::Network;
+use crate::protocol::{MediaWay, RealtimeBody, ServerFrame, close};
 
 /// A token's end is by the clock of the day, which may be set: it is looked at this often.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
@@ -52,6 +53,9 @@ pub(crate) struct Session {
     pub(crate) device: DeviceId,
     /// What the token allows.
     pub(crate) claims: Claims,
+    /// Where it comes from, and what it was told of the ways of media there.
+    pub(crate) network: Network,
+    pub(crate) ways: [MediaWay; 3],
     /// Told when the user's outbox may hold more than `sent`.
     pub(crate) outbox: Notify,
     /// Sequence of the last durable event written to this connection.
@@ -76,6 +80,7 @@ impl Session {
         user: UserId,
         device: DeviceId,
         claims: Claims,
+        (network, ways): (Network, [MediaWay; 3]),
         capacity: u32,
     ) -> (Arc<Self>, mpsc::Receiver<Outgoing>) {
         let (queue, receiver) = mpsc::channel(capacity.max(8) as usize);
@@ -84,6 +89,8 @@ impl Session {
             user,
             device,
             claims,
+            network,
+            ways,
             expires,
             outbox: Notify::new(),
             sent: AtomicU64::new(0),
@@ -253,7 +260,9 @@ mod tests {
 
     fn session(user: &str, device: &str, capacity: u32) -> (Arc<Session>, mpsc::Receiver<Outgoing>) {
         let claims = Claims::new(user.into(), Duration::from_secs(60));
-        Session::new(user.into(), device.into(), claims, capacity)
+        let from = Network::from(std::net::IpAddr::from([203, 0, 113, 7]));
+        let ways = crate::live::Networks::default().ways(from, std::time::Instant::now());
+        Session::new(user.into(), device.into(), claims, (from, ways), capacity)
     }
 
     #[test]

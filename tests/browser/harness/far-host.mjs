@@ -46,6 +46,9 @@ export class FarHost {
       host.connect(link.name);
     }
     host.ip('link', 'set', 'lo', 'up');
+    // Our own addresses come first in every lookup; a firewall has to stand before that.
+    host.ip('rule', 'add', 'pref', '10', 'lookup', 'local');
+    host.ip('rule', 'del', 'pref', '0');
     for (const address of [FAR, FAR_NAT]) host.ip('addr', 'add', `${address}/32`, 'dev', 'lo');
     // Browsers gather nothing without a default route.
     host.ip('route', 'add', 'default', 'dev', 'far-wifi');
@@ -113,17 +116,20 @@ export class FarHost {
     this.#routes(link);
   }
 
-  /** A firewall that swallows UDP to an address, from now on. */
+  /** A firewall that swallows UDP to an address, from now on. It stands there: here, the sender would be told at once. */
   blockUdp(address) {
     this.#changed = true;
-    ip('rule', 'add', 'pref', '1', 'ipproto', 'udp', 'to', address, 'blackhole');
+    for (const { name } of LINKS) {
+      this.ip('rule', 'add', 'pref', '1', 'iif', `far-${name}`, 'ipproto', 'udp', 'to', address, 'blackhole');
+    }
   }
 
   /** Takes back what was done to the network. */
   heal() {
     if (!this.#changed) return;
     this.#changed = false;
-    execFileSync('sh', ['-c', 'while ip rule del pref 1 2>/dev/null; do :; done']);
+    const [command, ...rest] = [...this.prefix, 'sh', '-c', 'while ip rule del pref 1 2>/dev/null; do :; done'];
+    execFileSync(command, rest);
     for (const { name } of LINKS) this.connect(name);
   }
 

@@ -11,9 +11,21 @@ const id = (name, attributes = '') => `[data-testid="${name}"]${attributes}`;
  */
 const RELAY_ONLY = (pattern) => {
   const Native = RTCPeerConnection;
+  // Those that are for such pages alone.
+  let relays = [];
+  const Socket = WebSocket;
+  window.WebSocket = class extends Socket {
+    constructor(...how) {
+      super(...how);
+      this.addEventListener('message', ({ data }) => {
+        const frame = JSON.parse(data);
+        if (frame.t === 'welcome') relays = frame.relays;
+      });
+    }
+  };
   window.RTCPeerConnection = class extends Native {
     constructor(configuration) {
-      const iceServers = (configuration?.iceServers ?? [])
+      const iceServers = [...(configuration?.iceServers ?? []), ...relays]
         .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => new RegExp(pattern).test(url)) }))
         .filter((server) => server.urls.length > 0);
       super({ ...configuration, iceServers, iceTransportPolicy: 'relay' });
@@ -118,6 +130,22 @@ export class Person {
     await tab.page.goto(server.url, { waitUntil: 'load' });
     await tab.signIn();
     return tab;
+  }
+
+  /** What the server tells this person's next page. */
+  async welcome() {
+    return this.page.evaluate(async () => {
+      const kept = Object.values(sessionStorage).find((text) => text.startsWith('{') && text.includes('"token"'));
+      const { token } = JSON.parse(kept);
+      const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/v1/ws`, 'ringhall.v1');
+      const welcome = await new Promise((resolve, reject) => {
+        socket.onopen = () => socket.send(JSON.stringify({ t: 'hello', token, device: crypto.randomUUID() }));
+        socket.onmessage = ({ data }) => resolve(JSON.parse(data));
+        socket.onclose = ({ code }) => reject(new Error(`closed with ${code}`));
+      });
+      socket.close();
+      return welcome;
+    });
   }
 
   // What a person does.

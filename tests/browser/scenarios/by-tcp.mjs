@@ -26,6 +26,8 @@ async function talk(t, arrive, here, browser, how) {
     hears(maria, users.ivan),
   ]);
   const pair = await selectedPair(ivan);
+  const { ways } = await ivan.welcome();
+  assert.deepEqual(ways, ['tcp', 'relay', 'udp'], 'what failed here stands last for the next page');
   await ivan.click('leave-call');
   await maria.sees('call-ended');
   return pair;

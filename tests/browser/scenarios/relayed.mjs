@@ -2,6 +2,7 @@
 // only. The TURN server is the built-in one, on the one port of everything.
 import { strict as assert } from 'node:assert';
 
+import { HOST } from '../harness/certificates.mjs';
 import { decodes, hears, selectedPair } from '../harness/media.mjs';
 import { BROWSERS, scenario, server } from '../harness/stage.mjs';
 
@@ -12,6 +13,21 @@ const WAYS = [
 ];
 
 for (const browser of BROWSERS) {
+  scenario(`${browser} talks by UDP, directly, where media and the built-in TURN server share the one address`, async ({ arrive }) => {
+    const here = await server('sqlite', { RINGHALL_MEDIA_ADVERTISE: HOST }, { open: true });
+    const { direct, users } = await here.directory();
+    const ivan = await arrive(browser, here, 'ivan');
+    const maria = await arrive('chromium', here, 'maria');
+    await ivan.openChat(direct);
+    await ivan.call('video');
+    await maria.accept();
+    await Promise.all([decodes(ivan, users.maria), decodes(maria, users.ivan)]);
+    const { local, remote } = await selectedPair(ivan);
+    assert.deepEqual([local.candidateType === 'relay', remote.protocol], [false, 'udp'], JSON.stringify({ local, remote }));
+    await ivan.click('leave-call');
+    await maria.sees('call-ended');
+  });
+
   for (const [name, protocol, urls] of WAYS) {
     scenario(`${browser} talks through the built-in TURN server, by ${name}`, async ({ t, arrive }) => {
       const here = await server('sqlite', {}, { open: true });

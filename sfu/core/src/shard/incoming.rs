@@ -112,7 +112,10 @@ impl Shard {
                     self.begin_slots(key);
                     self.reschedule(key);
                 }
-                TransportEvent::PathChanged(path) => self.learn_path(key, path),
+                TransportEvent::PathChanged(path) => {
+                    self.learn_path(key, path);
+                    self.event(Event::Path(id, path));
+                }
                 TransportEvent::Lost => {
                     member.lost = true;
                     self.event(Event::Lost(id));

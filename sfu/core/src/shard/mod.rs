@@ -86,6 +86,8 @@ pub struct ShardConfig {
 pub enum Event {
     /// DTLS is up.
     Connected(ParticipantId),
+    /// Packets to the participant go this way now. The first one comes before `Connected`.
+    Path(ParticipantId, Path),
     /// No authenticated packet for 5 s.
     Lost(ParticipantId),
     /// Packets again after `Lost`.

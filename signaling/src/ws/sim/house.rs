@@ -111,7 +111,7 @@ impl House {
                 demo: None,
             },
             setup: Setup::new(None),
-            ice: Arc::new(|_| Vec::new()),
+            ice: Arc::new(|_| crate::app::IceAdvice::default()),
         });
         Self {
             service,
@@ -132,7 +132,12 @@ impl House {
     /// A connection, from where its upgrade would end.
     pub(super) fn accept(&self, socket: ServerEnd) {
         let place = self.app.waiting_room.clone().try_acquire_owned().unwrap();
-        tokio::spawn(connection::run(self.app.clone(), socket, place));
+        tokio::spawn(connection::run(
+            self.app.clone(),
+            socket,
+            place,
+            std::net::Ipv4Addr::LOCALHOST.into(),
+        ));
     }
 
     pub(super) fn end(&self) {

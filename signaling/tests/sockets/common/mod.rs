@@ -114,7 +114,7 @@ impl Server {
                 }]),
             },
             setup: Setup::new(options.setup),
-            ice: Arc::new(|_| Vec::new()),
+            ice: Arc::new(|_| signaling::app::IceAdvice::default()),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

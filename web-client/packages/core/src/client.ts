@@ -16,6 +16,7 @@ import type {
   IncomingCall,
   JoinCallResult,
   Limits,
+  MediaWay,
   Message,
   RealtimeBody,
   RejectReason,
@@ -80,6 +81,7 @@ export class RinghallClient extends Emitter<ClientEvents> {
   #state: ClientState = emptyState;
   #call: CallSession | null = null;
   #ice: readonly IceServer[] = [];
+  #ways: readonly MediaWay[] = [];
   #limits: Limits | null = null;
   #ringTimers = new Map<string, () => void>();
   #welcomes = 0;
@@ -97,8 +99,9 @@ export class RinghallClient extends Emitter<ClientEvents> {
     this.connection.on("state", (state) => this.emit("connection", state));
     this.connection.on("event", (event) => this.#event(event));
     this.connection.on("realtime", (event) => this.#realtime(event));
-    this.connection.on("welcome", ({ user, ice, limits }) => {
+    this.connection.on("welcome", ({ user, ice, ways, limits }) => {
       this.#ice = ice;
+      this.#ways = ways ?? [];
       this.#limits = limits;
       this.#set({ ...this.#state, me: user });
       if (this.#welcomes++ > 0) void this.#call?.reconnected();
@@ -259,9 +262,9 @@ export class RinghallClient extends Emitter<ClientEvents> {
     return new EarlyLink(this.#openLink, this.#ice, CAMERA_STEPS[0]);
   }
 
-  /** For the codecs that the server's calls use. */
+  /** For the codecs that the server's calls use, and the network that this page is in. */
   #openLink: OpenLink = (ice, onState, cameras) =>
-    this.#options.openLink(ice, onState, cameras, this.#limits?.videoCodecs);
+    this.#options.openLink(ice, onState, cameras, this.#limits?.videoCodecs, this.#ways);
 
   /**
    * Carries out a command that puts this tab into a call. Devices and offer are being made meanwhile, and are let go
@@ -317,6 +320,7 @@ export class RinghallClient extends Emitter<ClientEvents> {
       devices,
       openLink: this.#openLink,
       ice: () => this.#ice,
+      onSilent: () => this.connection.suspect(),
       send: (command, options) => this.connection.send(command, options),
     });
     call.on("ended", () => {

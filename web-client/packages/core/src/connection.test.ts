@@ -194,3 +194,53 @@ describe("staying connected", () => {
     expect(server.socket.closed).toBe(true);
   });
 });
+
+describe("a suspected socket", () => {
+  beforeEach(async () => {
+    server.accept({ session: "s1", epoch: 1, seq: 0 }).receive({ t: "ev", seq: 0, op: "snapshot", d: {} });
+    await clock.advance(1_000);
+  });
+
+  test("that stays silent is replaced by the one that was opened beside it, which resumes", async () => {
+    const [old] = server.sockets;
+    connection.suspect();
+    connection.suspect();
+    expect(server.sockets).toHaveLength(2);
+    expect(old?.closed).toBe(false);
+    server.socket.open();
+    await clock.advance(200);
+    expect(old?.closed).toBe(true);
+    expect(server.socket.hello).toMatchObject({ resume: { session: "s1", seq: 0, epoch: 1 } });
+    server.socket.welcome({ replay: 0 });
+    expect(connection.state).toBe("online");
+  });
+
+  test("that says something meanwhile stays", async () => {
+    const [old] = server.sockets;
+    connection.suspect();
+    server.socket.open();
+    old?.receive({ t: "ping", n: 1 });
+    await clock.advance(200);
+    expect(old?.closed).toBe(false);
+    expect(server.socket.closed).toBe(true);
+    expect(connection.state).toBe("online");
+  });
+
+  test("stays as well when no other can be opened, and nothing is left of the attempt", async () => {
+    const pending = clock.pending;
+    connection.suspect();
+    server.socket.drop();
+    expect(connection.state).toBe("online");
+    expect(clock.pending).toBe(pending);
+  });
+
+  test("is not waited for when the network changes while it connects", async () => {
+    server.socket.drop();
+    await clock.advance(0);
+    const connecting = server.socket;
+    connection.reconnectNow();
+    await clock.advance(0);
+    expect(connecting.closed).toBe(true);
+    expect(server.sockets).toHaveLength(3);
+  });
+});

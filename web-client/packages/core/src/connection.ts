@@ -49,6 +49,8 @@ const SILENT_IDLE_MS = 75_000;
 const SILENT_IN_CALL_MS = 12_500;
 // Neither TCP nor TLS tells of a peer that swallows packets: a connect without a welcome is given up.
 const CONNECT_TIMEOUT_MS = 8_000;
+// A suspected socket has at least this long to say something: more than an answer takes on a good network.
+const SUSPICION_MS = 200;
 
 const CLOSE_NORMAL = 1000;
 
@@ -66,6 +68,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   #notBefore = 0;
   #inCall = false;
   #lastFrameAt = 0;
+  #frames = 0;
+  /** Opened beside a suspected socket, to take its place. */
+  #spare: { socket: Socket; cancel: () => void } | null = null;
   #cancelRetry: (() => void) | null = null;
   #cancelWatch: (() => void) | null = null;
 
@@ -93,9 +98,45 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** The network changed or the page woke up: do not wait for a timer, and do not trust the old socket. */
   reconnectNow(): void {
     if (this.#state === "stopped") return;
+    this.#lose();
     this.#failures = 0;
-    if (this.#socket && this.#state === "online") this.#lose();
-    else this.#schedule();
+    this.#schedule();
+  }
+
+  /**
+   * Media has fallen silent. The WebSocket may be as dead, and TCP tells of it late: another one is opened beside it, which
+   * takes its place unless it has said something by then.
+   */
+  suspect(): void {
+    if (this.#state !== "online" || this.#spare) return;
+    const { clock } = this.#options;
+    const [frames, begun] = [this.#frames, clock.now()];
+    const socket = this.#options.open();
+    const spare = { socket, cancel: clock.after(CONNECT_TIMEOUT_MS, () => this.#dropSpare()) };
+    this.#spare = spare;
+    socket.onclose = () => {
+      if (this.#spare === spare) this.#dropSpare();
+    };
+    socket.onopen = () => {
+      spare.cancel();
+      spare.cancel = clock.after(begun + SUSPICION_MS - clock.now(), () => {
+        if (this.#frames !== frames || this.#state !== "online") return this.#dropSpare();
+        this.#spare = null;
+        const old = this.#socket;
+        this.#socket = socket;
+        this.#offline();
+        old?.close(CLOSE_NORMAL);
+        this.#listen(socket);
+        this.#greet(socket);
+      });
+    };
+  }
+
+  #dropSpare(): void {
+    const spare = this.#spare;
+    this.#spare = null;
+    spare?.cancel();
+    spare?.socket.close(CLOSE_NORMAL);
   }
 
   /**
@@ -121,17 +162,23 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#cancelRetry = null;
     const socket = this.#options.open();
     this.#socket = socket;
+    socket.onopen = () => this.#greet(socket);
+    this.#listen(socket);
+  }
+
+  #greet(socket: Socket): void {
     const { device, token, lang } = this.#options;
-    socket.onopen = () => {
-      const hello = {
-        t: "hello",
-        token: token(),
-        device,
-        ...(this.#resume && !this.#wantsSnapshot && { resume: this.#resume }),
-        ...(lang && { lang }),
-      };
-      socket.send(JSON.stringify(hello));
+    const hello = {
+      t: "hello",
+      token: token(),
+      device,
+      ...(this.#resume && !this.#wantsSnapshot && { resume: this.#resume }),
+      ...(lang && { lang }),
     };
+    socket.send(JSON.stringify(hello));
+  }
+
+  #listen(socket: Socket): void {
     socket.onmessage = (text) => {
       if (socket === this.#socket) this.#receive(text);
     };
@@ -144,6 +191,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #receive(text: string): void {
     this.#lastFrameAt = this.#options.clock.now();
+    this.#frames += 1;
     let frame: ServerFrame;
     try {
       frame = JSON.parse(text) as ServerFrame;
@@ -212,14 +260,15 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (code === CLOSE.auth) return this.#stop("unauthenticated");
     if (code === CLOSE.replaced) return this.#stop("replaced");
     if (code === CLOSE.removed) return this.#stop("removed");
-    if (this.#state === "online") {
-      this.#lostAt = this.#options.clock.now();
-      this.#commands.disconnected();
-      this.#setState("waiting");
-    } else {
-      this.#failures += 1;
-    }
+    if (this.#state === "online") this.#offline();
+    else this.#failures += 1;
     this.#schedule();
+  }
+
+  #offline(): void {
+    this.#lostAt = this.#options.clock.now();
+    this.#commands.disconnected();
+    this.#setState("waiting");
   }
 
   #schedule(): void {
@@ -251,6 +300,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.#state === "stopped") return;
     this.#cancelRetry?.();
     this.#cancelWatch?.();
+    this.#dropSpare();
     const socket = this.#socket;
     this.#socket = null;
     this.#setState("stopped");

@@ -93,8 +93,8 @@ function socket(token: string | null): Promise<{ result: StepResult; ice: IceSer
       ws.send(JSON.stringify({ t: "hello", token: token ?? "none", device: crypto.randomUUID() }));
     };
     ws.onmessage = (text) => {
-      const frame = JSON.parse(text) as { t: string; ice?: IceServer[] };
-      if (frame.t === "welcome") end(ok(), frame.ice ?? []);
+      const frame = JSON.parse(text) as { t: string; ice?: IceServer[]; relays?: IceServer[] };
+      if (frame.t === "welcome") end(ok(), [...(frame.ice ?? []), ...(frame.relays ?? [])]);
     };
     ws.onclose = (code) => {
       // Without a sign-in the refusal is the answer: it came all the way.

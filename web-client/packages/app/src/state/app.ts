@@ -50,7 +50,7 @@ export async function startClient(): Promise<void> {
     device,
     token: () => session.value?.token ?? "",
     devices,
-    openLink: (ice, onState, cameras, codecs) => new PeerLink(ice, onState, cameras, codecs),
+    openLink: (...how) => new PeerLink(...how),
     lang: lang.value,
   });
   next.on("state", (state) => {

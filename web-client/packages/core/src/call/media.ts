@@ -20,6 +20,8 @@ export interface CallMediaOptions {
   onState: (up: boolean) => void;
   /** A connection is made, of which nothing is known yet. */
   onNew: () => void;
+  /** Nothing comes in any more, and something is being done about it. */
+  onSilent: () => void;
   /** The receive slots are others than before. */
   onSlots: (slots: readonly Slot[]) => void;
   /** Something came by a data channel. */
@@ -84,7 +86,11 @@ export class CallMedia {
     if (!this.#answered) {
       this.#build();
       if (this.#cancelHeal) this.#later(REBUILD_MS);
-    } else this.#restart();
+    } else {
+      this.#restart();
+      // What was tried over the old WebSocket was not heard.
+      if (this.#cancelHeal) this.#later(HEAL_MS);
+    }
     this.#told = "";
     this.#sendIntents();
   }
@@ -281,6 +287,7 @@ export class CallMedia {
   /** The next step against a dead path: restarts first, then a new connection in the same seat. */
   #heal(): void {
     if (this.#ended) return;
+    this.options.onSilent();
     this.#healing += 1;
     if (this.#healing <= RESTARTS) {
       this.#restart();

@@ -49,6 +49,8 @@ export interface CallSessionOptions {
   devices: Devices;
   openLink: OpenLink;
   ice: () => readonly IceServer[];
+  /** Nothing of the media comes any more; what else goes over that network may be dead too. */
+  onSilent?: () => void;
   send: <T>(command: Command, options?: { keep: boolean }) => Promise<T>;
 }
 
@@ -84,6 +86,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
       clock: options.clock,
       openLink: options.openLink,
       ice: options.ice,
+      onSilent: () => options.onSilent?.(),
       send: (command) => options.send(command, { keep: false }),
       tracks: () => this.local.tracks(),
       onState: (up) => this.#step({ type: "media", up }),
@@ -137,11 +140,11 @@ export class CallSession extends Emitter<CallSessionEvents> {
   /** The WebSocket is back. The server is told that the seat is still wanted, and says if the call went on without us. */
   async reconnected(): Promise<void> {
     if (this.#model.end) return;
+    // Both at once: the server takes them in this order, so a call that is over is known before its offer is refused.
+    const joined = this.#options.send<JoinCallResult>({ op: "join_call", d: { callId: this.callId } });
+    this.media.reconnected();
     try {
-      const { outcome, status } = await this.#options.send<JoinCallResult>({
-        op: "join_call",
-        d: { callId: this.callId },
-      });
+      const { outcome, status } = await joined;
       if (outcome === "noop" && status !== "ringing" && status !== "ongoing") {
         return this.finish({ how: "over", status });
       }
@@ -152,10 +155,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
       if (error instanceof RinghallError && error.code === "ANSWERED_ELSEWHERE") return this.finish({ how: "moved" });
       if (error instanceof RinghallError && error.code === "KICKED") return this.finish({ how: "kicked" });
     }
-    if (!this.#model.end) {
-      this.media.reconnected();
-      this.local.announceAll();
-    }
+    if (!this.#model.end) this.local.announceAll();
   }
 
   handleEvent(event: EventBody): void {

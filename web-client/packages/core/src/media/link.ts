@@ -1,4 +1,4 @@
-import type { IceServer, MediaSource, VideoCodec } from "../protocol/index.ts";
+import type { IceServer, MediaSource, MediaWay, VideoCodec } from "../protocol/index.ts";
 import type { DataPort } from "./data.ts";
 import type { IceCredentials } from "./sdp.ts";
 
@@ -44,10 +44,14 @@ export interface MediaLink {
   close(): void;
 }
 
-/** Makes a connection with this many camera slots, for these codecs, the preferred first; nothing is sent before its first offer. */
+/**
+ * Makes a connection with this many camera slots, for these codecs, the preferred first, in a network where media gets through
+ * by these ways, the best first. Nothing is sent before its first offer.
+ */
 export type OpenLink = (
   ice: readonly IceServer[],
   onState: (state: LinkState) => void,
   cameras: number,
   codecs?: readonly VideoCodec[],
+  ways?: readonly MediaWay[],
 ) => MediaLink;

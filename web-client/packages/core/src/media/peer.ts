@@ -1,9 +1,13 @@
-import type { IceServer, MediaSource, VideoCodec } from "../protocol/index.ts";
+import type { IceServer, MediaSource, MediaWay, VideoCodec } from "../protocol/index.ts";
 import { DataChannels } from "./data.ts";
 import type { LinkAnswer, LinkState, MediaLink, Offer, Slot } from "./link.ts";
 import { firstPool } from "./pool.ts";
 import { addSender, applyLayers, encodingsFor, trimCodecs } from "./publish.ts";
 import { type IceCredentials, iceCredentials, withIceCredentials } from "./sdp.ts";
+import { heldBack } from "./ways.ts";
+
+/** How long candidates that failed lately wait for the others. */
+const HELD_BACK_MS = 1_500;
 
 const isAudio = (source: MediaSource) => source === "mic" || source === "screenAudio";
 
@@ -23,6 +27,7 @@ export class PeerLink implements MediaLink {
     onState: (state: LinkState) => void,
     cameras: number,
     private readonly codecs: readonly VideoCodec[] = ["vp8"],
+    private readonly ways: readonly MediaWay[] = [],
   ) {
     this.pc = new RTCPeerConnection({ iceServers: [...ice], bundlePolicy: "max-bundle" });
     this.pc.addEventListener("connectionstatechange", () => {
@@ -78,7 +83,17 @@ export class PeerLink implements MediaLink {
 
   async accept(answer: LinkAnswer): Promise<void> {
     this.#answer = "sdp" in answer ? answer.sdp : withIceCredentials(this.#answer, answer);
-    await this.pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
+    const { sdp, later } = heldBack(this.#answer, this.ways);
+    await this.pc.setRemoteDescription({ type: "answer", sdp });
+    if (later.length > 0) setTimeout(() => this.#addLater(later), HELD_BACK_MS);
+  }
+
+  /** A network changes, and a firewall is opened: what failed lately is tried again, behind what works. */
+  async #addLater(candidates: readonly string[]): Promise<void> {
+    for (const candidate of candidates) {
+      // A connection that was closed or restarted meanwhile has no use for them.
+      await this.pc.addIceCandidate({ candidate, sdpMLineIndex: 0 }).catch(() => {});
+    }
   }
 
   async setTrack(source: MediaSource, track: MediaStreamTrack | null): Promise<void> {

@@ -637,6 +637,9 @@ export type MediaOffer = {
 /** What a participant publishes, and what a slot is for. */
 export type MediaSource = "mic" | "camera" | "screen" | "screenAudio";
 
+/** How media travels between a page and the server. */
+export type MediaWay = "udp" | "tcp" | "relay";
+
 /** A message in a chat; calls leave one of kind `call`. */
 export type Message = {
   /** Which. */
@@ -1095,6 +1098,10 @@ export type Welcome = {
   replay: number | null;
   /** For `RTCConfiguration.iceServers`. */
   ice: Array<IceServer>;
+  /** Besides, for connections with `iceTransportPolicy: "relay"` alone: TURN by UDP, at the addresses of the media itself. Beside direct candidates it keeps Chromium from hearing answers to its checks by UDP. */
+  relays: Array<IceServer>;
+  /** How media gets through from this network, the best first: what failed there lately stands last. */
+  ways: Array<MediaWay>;
   /** What the server will accept. */
   limits: Limits;
 };

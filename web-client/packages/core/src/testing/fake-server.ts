@@ -52,7 +52,7 @@ export class FakeSocket implements Socket {
   }
 
   welcome({ session = "s1", epoch = 1, seq = 0, replay = null as number | null } = {}): void {
-    this.receive({ t: "welcome", session, user: me, epoch, seq, replay, ice: [], limits });
+    this.receive({ t: "welcome", session, user: me, epoch, seq, replay, ice: [], relays: [], ways: [], limits });
   }
 
   get hello(): Hello {
