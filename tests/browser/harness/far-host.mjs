@@ -122,6 +122,8 @@ export class FarHost {
     for (const { name } of LINKS) {
       this.ip('rule', 'add', 'pref', '1', 'iif', `far-${name}`, 'ipproto', 'udp', 'to', address, 'blackhole');
     }
+    // And what it sends to us; its own programs go on hearing it.
+    this.ip('rule', 'add', 'pref', '1', 'from', address, 'to', '10.88.0.0/15', 'ipproto', 'udp', 'blackhole');
   }
 
   /** Takes back what was done to the network. */
