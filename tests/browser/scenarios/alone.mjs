@@ -11,9 +11,11 @@ scenario('whoever is alone in a call is asked, may stay, is left in peace in com
   const ivan = await arrive(first, here, 'ivan');
   const maria = await arrive(second, here, 'maria');
   await ivan.click('new-meeting');
+  await ivan.sees('lobby-preview');
+  await maria.visit(`${here.url}${await ivan.page.evaluate(() => location.pathname)}`);
+  await maria.sees('room-join', ':enabled');
   await ivan.click('room-join');
   const { callId } = await ivan.inCall();
-  const link = await ivan.page.evaluate(() => location.pathname);
 
   // Asked; the answer holds for a while, then it is asked again.
   const { text } = await ivan.sees('alone-prompt');
@@ -22,7 +24,6 @@ scenario('whoever is alone in a call is asked, may stay, is left in peace in com
   await ivan.seesNo('alone-prompt');
   await ivan.sees('alone-prompt');
 
-  await maria.visit(`${here.url}${link}`);
   await maria.click('room-join');
   await maria.inCall();
   await ivan.seesNo('alone-prompt');
