@@ -8,6 +8,7 @@ mod connection;
 mod delivery;
 mod guests;
 mod history;
+mod quality;
 mod rest;
 mod ringing;
 mod rooms;
