@@ -254,11 +254,11 @@ impl Registry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::protocol::Speakers;
 
-    fn session(user: &str, device: &str, capacity: u32) -> (Arc<Session>, mpsc::Receiver<Outgoing>) {
+    pub(in crate::ws) fn session(user: &str, device: &str, capacity: u32) -> (Arc<Session>, mpsc::Receiver<Outgoing>) {
         let claims = Claims::new(user.into(), Duration::from_secs(60));
         let from = Network::from(std::net::IpAddr::from([203, 0, 113, 7]));
         let ways = crate::live::Networks::default().ways(from, std::time::Instant::now());
