@@ -35,8 +35,7 @@ struct Worked([Option<Instant>; 3]);
 
 impl Worked {
     fn lately(&self, at: usize, now: Instant) -> bool {
-        let [udp, tcp, relay] = self.0;
-        let when = [udp, tcp, relay].get(at).copied().flatten();
+        let when = self.0.get(at).copied().flatten();
         when.is_some_and(|when| now.saturating_duration_since(when) < BELIEVED)
     }
 

@@ -113,12 +113,12 @@ impl Track {
     fn advance(&mut self, key: &(CallId, UserId), now_ms: i64, done: &mut Vec<QualityMinute>) {
         let oldest = now_ms - MAX_AT_ONCE * MINUTE_MS;
         if self.counted_ms < oldest {
-            done.extend(self.take(key, self.counted_ms.div_euclid(MINUTE_MS) * MINUTE_MS));
+            done.extend(self.take(key, minute_of(self.counted_ms)));
             self.counted_ms = oldest;
         }
         // A clock that was put back: nothing is counted until it is where it was.
         while self.counted_ms < now_ms {
-            let minute = self.counted_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
+            let minute = minute_of(self.counted_ms);
             let end = now_ms.min(minute + MINUTE_MS);
             self.count(end - self.counted_ms);
             self.counted_ms = end;
@@ -153,8 +153,7 @@ impl State {
     fn end(&mut self, key: &(CallId, UserId), now_ms: i64) {
         if let Some(mut track) = self.tracks.remove(key) {
             track.advance(key, now_ms, &mut self.done);
-            self.done
-                .extend(track.take(key, track.counted_ms.div_euclid(MINUTE_MS) * MINUTE_MS));
+            self.done.extend(track.take(key, minute_of(track.counted_ms)));
         }
     }
 
@@ -194,6 +193,11 @@ impl Qualities {
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The beginning of the minute of the clock in which this instant lies.
+fn minute_of(ms: i64) -> i64 {
+    ms.div_euclid(MINUTE_MS) * MINUTE_MS
 }
 
 fn now_ms() -> i64 {

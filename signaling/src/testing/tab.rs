@@ -14,8 +14,8 @@ use crate::protocol::{
 /// The answer to a command.
 pub type Answer = Result<Json, WireError>;
 
-/// Whether it is the answer for good.
-fn lasting(answer: &Answer) -> bool {
+/// Whether it is the answer for good: a repeat of the command gets the same.
+pub fn lasting(answer: &Answer) -> bool {
     answer.as_ref().map_or_else(WireError::lasting, |_| true)
 }
 

@@ -107,6 +107,20 @@ async fn events_that_are_not_kept_any_more_are_a_snapshot() {
     }
 }
 
+/// A server whose healing query runs this often; `deaf`: no hint reaches it.
+async fn healed_every(heal_ms: u32, deaf: bool) -> Server {
+    let sockets = SocketConfig {
+        heal_ms,
+        ..SocketConfig::default()
+    };
+    Server::with(Options {
+        sockets,
+        deaf,
+        ..Options::default()
+    })
+    .await
+}
+
 /// Reads up to the newest event, or to the close, whose code it gives.
 async fn up_to(maria: &mut Socket, newest: u64) -> Option<u16> {
     loop {
@@ -120,16 +134,7 @@ async fn up_to(maria: &mut Socket, newest: u64) -> Option<u16> {
 
 #[tokio::test]
 async fn a_hole_in_the_outbox_ends_a_connection_which_comes_back_for_a_snapshot() {
-    let sockets = SocketConfig {
-        heal_ms: 500,
-        ..SocketConfig::default()
-    };
-    let server = Server::with(Options {
-        sockets,
-        deaf: true,
-        ..Options::default()
-    })
-    .await;
+    let server = healed_every(500, true).await;
     let (mut maria, welcome) = first(&server, &server.maria).await;
     let mut newest = welcome["seq"].as_u64().unwrap();
     let mut code = None;
@@ -153,16 +158,7 @@ async fn a_hole_in_the_outbox_ends_a_connection_which_comes_back_for_a_snapshot(
 
 #[tokio::test]
 async fn a_lost_hint_is_healed_by_the_query() {
-    let sockets = SocketConfig {
-        heal_ms: 200,
-        ..SocketConfig::default()
-    };
-    let server = Server::with(Options {
-        sockets,
-        deaf: true,
-        ..Options::default()
-    })
-    .await;
+    let server = healed_every(200, true).await;
     let (mut maria, _) = first(&server, &server.maria).await;
     write(&server, "nobody was told").await;
     assert_eq!(maria.event("message").await["content"], "nobody was told");
@@ -170,15 +166,7 @@ async fn a_lost_hint_is_healed_by_the_query() {
 
 #[tokio::test]
 async fn who_is_erased_is_told_to_stay_away_and_nobody_else_is() {
-    let sockets = SocketConfig {
-        heal_ms: 200,
-        ..SocketConfig::default()
-    };
-    let server = Server::with(Options {
-        sockets,
-        ..Options::default()
-    })
-    .await;
+    let server = healed_every(200, false).await;
     let (mut ivan, _) = first(&server, &server.ivan).await;
     let (mut maria, _) = first(&server, &server.maria).await;
     // As `ringhall user erase` does, beside the server.
@@ -193,16 +181,7 @@ async fn who_is_erased_is_told_to_stay_away_and_nobody_else_is() {
 
 #[tokio::test]
 async fn without_hint_and_healing_nothing_would_come() {
-    let sockets = SocketConfig {
-        heal_ms: NEVER_MS,
-        ..SocketConfig::default()
-    };
-    let server = Server::with(Options {
-        sockets,
-        deaf: true,
-        ..Options::default()
-    })
-    .await;
+    let server = healed_every(NEVER_MS, true).await;
     let (mut maria, _) = first(&server, &server.maria).await;
     write(&server, "nobody was told").await;
     maria.quiet(Duration::from_millis(700), |f| f["op"] == "message").await;
@@ -210,15 +189,7 @@ async fn without_hint_and_healing_nothing_would_come() {
 
 #[tokio::test]
 async fn a_bus_that_lagged_is_made_up_for_by_reading_every_outbox() {
-    let sockets = SocketConfig {
-        heal_ms: NEVER_MS,
-        ..SocketConfig::default()
-    };
-    let server = Server::with(Options {
-        sockets,
-        ..Options::default()
-    })
-    .await;
+    let server = healed_every(NEVER_MS, false).await;
     let (mut maria, _) = first(&server, &server.maria).await;
     write(&server, "its hint is the first to be lost").await;
     // Nothing runs beside this loop, so the reader of the bus is behind by more than the bus holds.

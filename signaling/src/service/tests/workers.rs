@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::service::Link;
 use crate::testing::rules;
+use crate::testing::tab::lasting;
 
 const WORKERS: usize = 40;
 const PEOPLE: usize = 24;
@@ -219,7 +220,7 @@ impl World {
                 let call = done["callId"].as_str().unwrap().into();
                 self.calls.lock().unwrap().push((call, at));
             }
-            if dice.roll(15) == 0 && first.as_ref().map_or_else(WireError::lasting, |_| true) {
+            if dice.roll(15) == 0 && lasting(&first) {
                 let again = self.house.service.command(&actor, &id, command.clone()).await;
                 if again
                     .as_ref()

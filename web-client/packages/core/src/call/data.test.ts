@@ -1,27 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
 import { RinghallError } from "../errors.ts";
 import type { DataMessage } from "../media/data.ts";
-import { FakeClock } from "../testing/fake-clock.ts";
-import { FakeDevices, FakeLinks } from "../testing/fake-media.ts";
-import { CallSession } from "./session.ts";
+import { fakeCall } from "../testing/fake-call.ts";
+import { FakeLinks } from "../testing/fake-media.ts";
 
 vi.stubGlobal("MediaStream", class {});
 
 function start() {
   const links = new FakeLinks();
-  const session = new CallSession({
-    callId: "call",
-    chatId: "chat",
-    type: "video",
-    outgoing: false,
-    me: "me",
-    device: "tab",
-    clock: new FakeClock(),
-    devices: new FakeDevices(),
-    openLink: links.open,
-    ice: () => [],
-    send: async <T>() => ({ outcome: "joined", status: "ongoing" }) as T,
-  });
+  const session = fakeCall({ openLink: links.open });
   return { links, session };
 }
 

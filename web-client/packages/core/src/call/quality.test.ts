@@ -1,24 +1,16 @@
 import { expect, test, vi } from "vitest";
+import { fakeCall } from "../testing/fake-call.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
-import { FakeDevices, FakeLinks } from "../testing/fake-media.ts";
-import { CallSession } from "./session.ts";
+import { FakeLinks } from "../testing/fake-media.ts";
 
 vi.stubGlobal("MediaStream", class {});
 
 test("what the server says of the connection is shown, until there is another connection", async () => {
   const [clock, links] = [new FakeClock(), new FakeLinks()];
   const offers: string[] = [];
-  const session = new CallSession({
-    callId: "call",
-    chatId: "chat",
-    type: "video",
-    outgoing: false,
-    me: "me",
-    device: "tab",
+  const session = fakeCall({
     clock,
-    devices: new FakeDevices(),
     openLink: links.open,
-    ice: () => [],
     send: async <T>(command: { op: string; d: unknown }) => {
       if (command.op === "media_offer") offers.push((command.d as { offerId: string }).offerId);
       return { outcome: "joined", status: "ongoing" } as T;

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { RinghallError } from "../errors.ts";
 import type { Command, RosterEntry } from "../protocol/index.ts";
+import { fakeCall } from "../testing/fake-call.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { FakeDevices, FakeLinks, FakeTrack } from "../testing/fake-media.ts";
 import { CallSession } from "./session.ts";
@@ -16,17 +17,11 @@ let session: CallSession;
 let refuse: (command: Command) => Error | null;
 
 function make(outgoing = false): CallSession {
-  return new CallSession({
-    callId: "call",
-    chatId: "chat",
-    type: "video",
+  return fakeCall({
     outgoing,
-    me: "me",
-    device: "tab",
     clock,
     devices,
     openLink: links.open,
-    ice: () => [],
     send: async <T>(command: Command) => {
       sent.push(command);
       const error = refuse(command);
