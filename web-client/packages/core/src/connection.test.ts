@@ -234,6 +234,39 @@ describe("a suspected socket", () => {
     expect(clock.pending).toBe(pending);
   });
 
+  test("is one that says nothing after a command, which the next one carries", async () => {
+    const [old] = server.sockets;
+    const answer = connection.send({ op: "leave_call", d: { callId: "c" } });
+    await clock.advance(1_499);
+    expect(server.sockets).toHaveLength(1);
+    await clock.advance(1);
+    expect(server.sockets).toHaveLength(2);
+    server.socket.open();
+    await clock.advance(200);
+    expect(old?.closed).toBe(true);
+    server.socket.welcome({ replay: 0 });
+    expect(server.socket.last("leave_call").id).toBe(old?.last("leave_call").id);
+    server.socket.answer("leave_call");
+    await answer;
+    // Once for a command: nothing is opened again for it.
+    await clock.advance(5_000);
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  test("is not one that is slow to answer and says something else, nor one that has answered", async () => {
+    connection.send({ op: "ring_ack", d: { callId: "c" } }).catch(() => {});
+    server.socket.receive({ t: "ping", n: 1 });
+    await clock.advance(2_000);
+    const before = clock.pending;
+    const answered = connection.send({ op: "mark_read", d: { chatId: "c" } });
+    server.socket.answer("mark_read");
+    await answered;
+    await clock.advance(0);
+    expect(clock.pending).toBe(before);
+    await clock.advance(2_000);
+    expect(server.sockets).toHaveLength(1);
+  });
+
   test("is not waited for when the network changes while it connects", async () => {
     server.socket.drop();
     await clock.advance(0);

@@ -49,6 +49,8 @@ const SILENT_IDLE_MS = 75_000;
 const SILENT_IN_CALL_MS = 12_500;
 // Neither TCP nor TLS tells of a peer that swallows packets: a connect without a welcome is given up.
 const CONNECT_TIMEOUT_MS = 8_000;
+// The answer to a command takes milliseconds. A socket that says nothing at all for this long after one may be dead.
+const UNANSWERED_MS = 1_500;
 // A suspected socket has at least this long to say something: more than an answer takes on a good network.
 const SUSPICION_MS = 200;
 
@@ -104,8 +106,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /**
-   * Media has fallen silent. The WebSocket may be as dead, and TCP tells of it late: another one is opened beside it, which
-   * takes its place unless it has said something by then.
+   * Media has fallen silent, or a command is not answered. The WebSocket may be dead, and TCP tells of it late: another one is
+   * opened beside it, which takes its place unless it has said something by then.
    */
   suspect(): void {
     if (this.#state !== "online" || this.#spare) return;
@@ -149,8 +151,24 @@ export class Connection extends Emitter<ConnectionEvents> {
       return Promise.reject(new RinghallError("OFFLINE", "There is no connection."));
     }
     const { frame, result } = this.#commands.add(command, keep);
-    if (this.#state === "online") this.#socket?.send(frame);
+    if (this.#state === "online") {
+      this.#socket?.send(frame);
+      void this.#expectAnswer(result);
+    }
     return result as Promise<T>;
+  }
+
+  /**
+   * Suspects the socket when it says nothing after a command. Once for a command, when it is sent first: a server that is slow to
+   * answer is not to be given a new connection each time.
+   */
+  async #expectAnswer(result: Promise<unknown>): Promise<void> {
+    const [socket, frames] = [this.#socket, this.#frames];
+    const cancel = this.#options.clock.after(UNANSWERED_MS, () => {
+      if (this.#socket === socket && this.#frames === frames) this.suspect();
+    });
+    await result.catch(() => {});
+    cancel();
   }
 
   close(): void {

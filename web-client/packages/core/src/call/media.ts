@@ -7,6 +7,7 @@ import { cameraStep } from "../media/pool.ts";
 import { type Assignment, assignSlots, type WantedTile } from "../media/slots.ts";
 import type { Command, IceServer, MediaAnswer, MediaSource, VideoCodec } from "../protocol/index.ts";
 import { EarlyLink } from "./early.ts";
+import { TrackFlow } from "./flow.ts";
 
 export interface CallMediaOptions {
   callId: string;
@@ -20,6 +21,8 @@ export interface CallMediaOptions {
   onState: (up: boolean) => void;
   /** A connection is made, of which nothing is known yet. */
   onNew: () => void;
+  /** The m-lines on which something is to come now, as far as the server has told. */
+  expected: () => ReadonlySet<string>;
   /** Nothing comes in any more, and something is being done about it. */
   onSilent: () => void;
   /** The receive slots are others than before. */
@@ -43,6 +46,9 @@ const NOTHING = "[]";
 /** A silence shorter than this is healed without being shown. */
 const SHOW_LOST_MS = 1_200;
 
+/** After a restart packets of each kind have to come within this time: server and browser ask for what they miss by then. */
+const VERIFY_MS = 3_000;
+
 /** What an offer was for. */
 type Purpose = "first" | "restart" | "grow";
 
@@ -56,6 +62,10 @@ export class CallMedia {
   #answered = false;
   #up = false;
   #healing = 0;
+  #flow = new TrackFlow();
+  /** What came in when the path was lost; looked at again once it is healed. */
+  #flowed: readonly string[] | null = null;
+  #cancelVerify: (() => void) | null = null;
   #wanted: readonly WantedTile[] = [];
   #assignment: Assignment = new Map();
   /** The intents that the server has, as text. */
@@ -114,6 +124,7 @@ export class CallMedia {
         this.#sendIntents();
       } else if (ufrag && pwd) {
         await link.accept({ ufrag, pwd });
+        this.#verifyLater();
         this.#grow();
       }
     } catch (error) {
@@ -144,6 +155,7 @@ export class CallMedia {
     this.#cancelHeal?.();
     this.#cancelShow?.();
     this.#cancelIntents?.();
+    this.#cancelVerify?.();
     this.#watch?.stop();
     this.#link?.close();
     this.#link = null;
@@ -153,6 +165,9 @@ export class CallMedia {
     this.#watch?.stop();
     this.#watch = null;
     this.#link?.close();
+    this.#cancelVerify?.();
+    this.#flow = new TrackFlow();
+    this.#flowed = null;
     this.#answered = false;
     this.options.onNew();
     this.#assignment = new Map();
@@ -203,6 +218,7 @@ export class CallMedia {
   #restart(): void {
     const link = this.#link;
     if (!link || !this.#answered) return;
+    this.#flowed ??= this.#flow.flowing(this.options.clock.now());
     const offerId = crypto.randomUUID();
     this.#pending = { offerId, purpose: "restart" };
     void link
@@ -246,7 +262,7 @@ export class CallMedia {
     if (state === "connected") {
       this.#watch ??= new PathWatch(
         this.options.clock,
-        () => this.#link?.activity() ?? Promise.resolve(0),
+        () => this.#sample(),
         (alive) => (alive ? this.#alive() : this.#silent()),
       );
       this.#alive();
@@ -257,6 +273,36 @@ export class CallMedia {
       this.#healing = RESTARTS;
       this.#later(REBUILD_MS);
     }
+  }
+
+  async #sample(): Promise<number> {
+    const link = this.#link;
+    if (!link) return 0;
+    const activity = await link.activity();
+    if (link === this.#link) this.#flow.note(this.options.clock.now(), link.received);
+    return activity;
+  }
+
+  /**
+   * A path that is back may still carry pictures and no sound. What flowed before and is to flow now has to flow, or the
+   * connection is made anew in the same seat.
+   */
+  #verifyLater(): void {
+    const { clock } = this.options;
+    const healed = clock.now();
+    this.#cancelVerify?.();
+    this.#cancelVerify = clock.after(VERIFY_MS, async () => {
+      const link = this.#link;
+      await this.#sample().catch(ignoreClosed);
+      // One that is still silent is being healed, and looked at after that.
+      if (this.#ended || link !== this.#link || !link || this.#cancelHeal) return;
+      const expected = this.options.expected();
+      const flowed = (this.#flowed ?? []).filter((mid) => expected.has(mid));
+      this.#flowed = null;
+      if (!this.#flow.isMissing(flowed, healed, link.slots)) return;
+      this.#healing = RESTARTS;
+      this.#heal();
+    });
   }
 
   #alive(): void {

@@ -21,7 +21,7 @@ import { LocalMedia } from "./local.ts";
 import { CallMedia } from "./media.ts";
 import { type CallEnd, type CallInput, newCall, phaseOf, step } from "./model.ts";
 import { Moderation } from "./moderation.ts";
-import { type CallView, GOOD, newView, reduceRoom } from "./view.ts";
+import { type CallView, expectedMids, GOOD, newView, reduceRoom } from "./view.ts";
 
 export interface CallSessionEvents {
   change: CallView;
@@ -89,6 +89,7 @@ export class CallSession extends Emitter<CallSessionEvents> {
       onSilent: () => options.onSilent?.(),
       send: (command) => options.send(command, { keep: false }),
       tracks: () => this.local.tracks(),
+      expected: () => expectedMids(this.#view),
       onState: (up) => this.#step({ type: "media", up }),
       onNew: () => this.#patch({ quality: GOOD }),
       onSlots: (slots) => this.emit("slots", slots),

@@ -90,6 +90,12 @@ export function newView({ callId, chatId, type, outgoing }: Start, model: CallMo
   };
 }
 
+/** The receive m-lines on which packets are to come: bound, not paused, of somebody who is there. */
+export function expectedMids({ bindings, participants }: CallView): Set<string> {
+  const there = new Set(participants.filter(({ status }) => status === "joined").map(({ id }) => id));
+  return new Set(bindings.filter(({ paused, userId }) => !paused && there.has(userId)).map(({ mid }) => mid));
+}
+
 /** What an event of the room changes in the view; null when nothing. `now`: the clock's milliseconds. */
 export function reduceRoom(view: CallView, event: RealtimeBody, me: UserId, now: number): Partial<CallView> | null {
   switch (event.op) {

@@ -41,6 +41,8 @@ export interface MediaLink {
   setLayers(source: MediaSource, active: readonly boolean[], codec?: VideoCodec): Promise<void>;
   /** A number that changes whenever a packet came in. */
   activity(): Promise<number>;
+  /** Packets received on each receive m-line when {@link activity} was asked last. */
+  readonly received: ReadonlyMap<string, number>;
   close(): void;
 }
 

@@ -15,6 +15,7 @@ const isAudio = (source: MediaSource) => source === "mic" || source === "screenA
 export class PeerLink implements MediaLink {
   readonly pc: RTCPeerConnection;
   readonly data: DataChannels;
+  readonly received = new Map<string, number>();
   #senders = new Map<MediaSource, RTCRtpTransceiver>();
   #receivers: Array<{ kind: MediaSource; transceiver: RTCRtpTransceiver }> = [];
   #slots: Slot[] = [];
@@ -114,6 +115,7 @@ export class PeerLink implements MediaLink {
   async activity(): Promise<number> {
     let sum = 0;
     for (const stats of (await this.pc.getStats()).values()) {
+      if (stats.type === "inbound-rtp" && stats.mid) this.received.set(stats.mid, stats.packetsReceived ?? 0);
       // Which of these a browser keeps differs; any of them growing is a packet that came in.
       if (stats.type === "transport" || stats.type === "inbound-rtp") sum += stats.packetsReceived ?? 0;
       else if (stats.type === "candidate-pair") {

@@ -39,6 +39,9 @@ export class FakeLink implements MediaLink {
   restarts = 0;
   takenBack = 0;
   packets = 0;
+  received = new Map<string, number>();
+  /** M-lines on which nothing comes although the path lives. */
+  mute = new Set<string>();
   /** Packets come in all the time until this is set. */
   dead = false;
 
@@ -75,7 +78,10 @@ export class FakeLink implements MediaLink {
   }
   async setLayers() {}
   async activity() {
-    if (!this.dead) this.packets += 1;
+    if (!this.dead) {
+      this.packets += 1;
+      for (const { mid } of this.slots) if (!this.mute.has(mid)) this.received.set(mid, this.packets);
+    }
     return this.packets;
   }
   close() {
