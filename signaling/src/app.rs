@@ -12,7 +12,7 @@ use crate::live::{Live, MediaLinks, Networks, Presences, Qualities, Updates};
 use crate::media::MediaPlane;
 use crate::protocol::{ChatRole, ErrorCode, IceServer, RealtimeBody, ServerDraining, User, WireError, close};
 use crate::service::{BusMessage, Service};
-use crate::store::UserRecord;
+use crate::store::{Subject, UserRecord};
 use crate::ws::{Realtime, Registry, SocketConfig};
 
 /// Milliseconds after which a client may come back to a server that goes down.
@@ -154,8 +154,12 @@ impl App {
             })?
         } else {
             let name = claims.name.as_deref().unwrap_or(claims.sub.as_str());
+            let subject = Subject {
+                issuer: &claims.iss,
+                subject: claims.sub.as_str(),
+            };
             store
-                .upsert_host_user(&claims.iss, claims.sub.as_str(), name, claims.avatar.as_deref())
+                .admit(subject, name, claims.avatar.as_deref(), claims.iat.unwrap_or(0))
                 .await?
         };
         Ok((user, claims))

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{ChatId, UserId};
 
@@ -57,9 +57,22 @@ pub struct Claims {
     pub grants: Option<Vec<Grant>>,
     /// End of validity, seconds since 1970.
     pub exp: u64,
+    /// When it was issued, seconds since 1970. Somebody who was erased comes back with a token that is newer than that.
+    #[serde(default, deserialize_with = "whole_seconds", skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
     /// Who signed.
     #[serde(default)]
     pub iss: String,
+}
+
+/// A NumericDate (RFC 7519, section 2), which may have a fraction; anything else is none, as before it was looked at.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+fn whole_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(value
+        .as_f64()
+        .filter(|seconds| *seconds >= 0.0)
+        .map(|seconds| seconds as u64))
 }
 
 impl Claims {
@@ -74,6 +87,7 @@ impl Claims {
             room: None,
             grants: None,
             exp: unix_now().saturating_add(ttl.as_secs()),
+            iat: Some(unix_now()),
             iss: OWN_ISSUER.to_owned(),
         }
     }
@@ -247,6 +261,20 @@ mod tests {
             Err(TokenError::Invalid),
             "host's secret, own issuer"
         );
+    }
+
+    #[test]
+    fn the_time_of_issue_may_have_a_fraction_or_be_nonsense() {
+        for (iat, read) in [
+            ("1790000000.7", Some(1_790_000_000)),
+            ("\"now\"", None),
+            ("-1", None),
+            ("null", None),
+        ] {
+            let iat: serde_json::Value = serde_json::from_str(iat).unwrap();
+            let claims = serde_json::json!({"sub": "42", "exp": unix_now() + 60, "iss": "ringhall", "iat": iat});
+            assert_eq!(tokens().verify(&signed(OURS, &claims)).unwrap().iat, read, "{claims}");
+        }
     }
 
     #[test]

@@ -44,6 +44,7 @@ impl From<StoreError> for WireError {
             StoreError::NotFound(what) => Self::new(ErrorCode::NotFound, format!("{what} not found")),
             StoreError::Exists(what) => Self::new(ErrorCode::Exists, format!("{what} exists already")),
             StoreError::CommandReused | StoreError::Text => Self::new(ErrorCode::BadRequest, error.to_string()),
+            StoreError::Erased => Self::new(ErrorCode::Unauthenticated, error.to_string()),
             StoreError::InUse(what) => Self::new(ErrorCode::Conflict, what),
             StoreError::Unavailable(cause) => {
                 tracing::warn!(%cause, "the database is not available");

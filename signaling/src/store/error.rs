@@ -24,6 +24,9 @@ pub enum StoreError {
     /// It cannot be removed while it is needed.
     #[error("{0}")]
     InUse(&'static str),
+    /// The account was erased, and the token is older than that.
+    #[error("the account of this token was erased")]
+    Erased,
     /// A text holds what the database cannot keep.
     #[error("a text holds a NUL character")]
     Text,

@@ -19,6 +19,7 @@ macro_rules! migrations {
             migrations!($database, 3, "rooms", "0003_rooms"),
             migrations!($database, 4, "refusals", "0004_refusals"),
             migrations!($database, 5, "quality", "0005_quality"),
+            migrations!($database, 6, "erased", "0006_erased"),
         ]
     };
     ($database:literal, $version:literal, $name:literal, $file:literal) => {

@@ -30,7 +30,7 @@ pub use rooms::{GuestLink, NewGuestLink};
 
 pub use person::ERASED_NAME;
 pub use retention::{Pruned, RetentionConfig};
-pub use users::LOCAL_ISSUER;
+pub use users::{LOCAL_ISSUER, Subject};
 pub use words::rfc3339;
 
 use db::Db;

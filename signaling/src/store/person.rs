@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::db::{Row, Tx, Value, args};
+use super::users::Subject;
 use super::words::rfc3339;
 use super::{Store, StoreError};
 use crate::ids::UserId;
@@ -126,7 +127,7 @@ impl Store {
         })))
     }
 
-    /// Erases a person: account, memberships, the words of their texts, their outbox; their name in what waits for others.
+    /// Erases a person: account, memberships, the words of their texts, their outbox; their name in what waits for others. Their tokens open nothing any more.
     /// The calls stay, because they are the others' records too, under an id that nobody knows. Returns that id; none when
     /// there is no such person.
     ///
@@ -135,10 +136,11 @@ impl Store {
     pub async fn erase_user(&self, user: &UserId) -> Result<Option<UserId>> {
         let mut tx = self.db.begin().await?;
         let (old, new) = (user.as_str(), format!("{ERASED_ISSUER}-{}", Uuid::new_v4().simple()));
-        let found = tx.fetch_optional("SELECT id FROM users WHERE id = $1 FOR UPDATE", args![old]);
-        if found.await?.is_none() {
+        let found = tx.fetch_optional("SELECT issuer, subject FROM users WHERE id = $1 FOR UPDATE", args![old]);
+        let Some(row) = found.await? else {
             return Ok(None);
-        }
+        };
+        let (issuer, subject) = (row.text("issuer")?, row.text("subject")?);
         let busy = "SELECT call_id FROM call_participants WHERE user_id = $1 \
                     AND status IN ('joined', 'reconnecting', 'invited', 'ringing')";
         if tx.fetch_optional(busy, args![old]).await?.is_some() {
@@ -191,6 +193,17 @@ impl Store {
             tx.execute(sql, args![old]).await?;
         }
         redact_outboxes(&mut tx, old, &new).await?;
+        let known = Subject {
+            issuer: &issuer,
+            subject: &subject,
+        };
+        let now = tx.now_ms().await?;
+        tx.execute(
+            "INSERT INTO erased_subjects (digest, erased_at) VALUES ($1, ts($2)) \
+             ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at",
+            args![known.digest(), now],
+        )
+        .await?;
         tx.execute("DELETE FROM users WHERE id = $1", args![old]).await?;
         tx.end_erasure().await?;
         tx.commit().await?;

@@ -1,14 +1,36 @@
 //! Users.
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::db::{Row, Tx, args};
 use super::words::list;
 use super::{Store, StoreError, UserRecord};
+use crate::auth::unix_now;
 use crate::ids::UserId;
 use crate::protocol::User;
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+/// Somebody as a token names them.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Who signed.
+    pub issuer: &'a str,
+    /// The signer's own id of the person.
+    pub subject: &'a str,
+}
+
+impl Subject<'_> {
+    /// What is kept of somebody who was erased, so that their old tokens are known.
+    pub(super) fn digest(self) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.issuer, "\n", self.subject] {
+            hash.update(part);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 
 /// Issuer of local accounts.
 pub const LOCAL_ISSUER: &str = "local";
@@ -70,12 +92,28 @@ impl Store {
         row.as_ref().map(record).transpose()
     }
 
-    /// The user that a host application's token names: made, renamed or given another picture when needed. The host's own
-    /// id is taken when it is free; two issuers with the same `sub` are two users.
+    /// The user of a host application: made, renamed or given another picture when needed. The host's own id is taken when it
+    /// is free; two issuers with the same `sub` are two users.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn upsert_host_user(&self, iss: &str, sub: &str, name: &str, avatar: Option<&str>) -> Result<User> {
+        let subject = Subject {
+            issuer: iss,
+            subject: sub,
+        };
+        self.admit(subject, name, avatar, u64::MAX).await
+    }
+
+    /// The same of somebody who comes with a token that was issued then, seconds since 1970.
+    ///
+    /// # Errors
+    /// [`StoreError::Erased`] when they were erased since; else when the database fails.
+    pub async fn admit(&self, who: Subject<'_>, name: &str, avatar: Option<&str>, issued: u64) -> Result<User> {
+        let Subject {
+            issuer: iss,
+            subject: sub,
+        } = who;
         let mut tx = self.db.begin().await?;
         let known = tx
             .fetch_optional(
@@ -100,6 +138,12 @@ impl Store {
             }
             tx.commit().await?;
             return Ok(wanted);
+        }
+        let since = "SELECT digest FROM erased_subjects WHERE digest = $1 AND erased_at > ts($2)";
+        // No later than now: a time that the database cannot keep is nobody's.
+        let issued = i64::try_from(issued.min(unix_now() + 1).saturating_mul(1_000)).unwrap_or(0);
+        if tx.fetch_optional(since, args![who.digest(), issued]).await?.is_some() {
+            return Err(StoreError::Erased);
         }
         for id in [sub.to_owned(), format!("{iss}#{sub}")] {
             let made = tx

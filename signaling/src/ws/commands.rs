@@ -185,6 +185,7 @@ async fn renew(app: &Arc<App>, session: &Arc<Session>, token: &str) -> Result<Va
     let (user, claims) = app.identify(token).await?;
     let same = Claims {
         exp: session.claims.exp,
+        iat: session.claims.iat,
         name: session.claims.name.clone(),
         avatar: session.claims.avatar.clone(),
         ..claims.clone()

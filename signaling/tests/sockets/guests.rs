@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Server;
+use crate::common::{Server, Socket};
 use crate::rooms::{guest, meeting, ok, refused, send, text};
 
 #[tokio::test]
@@ -85,6 +85,35 @@ async fn a_guest_comes_by_a_link_waits_is_let_in_and_moderates_nobody() {
         let back = olena.ask("join_call", json!({"callId": call, "wait": wait})).await;
         assert_eq!(back["err"]["code"], "KICKED");
     }
+}
+
+#[tokio::test]
+async fn the_token_of_an_erased_guest_opens_nothing_and_makes_no_new_account() {
+    let server = Server::start().await;
+    let mut ivan = server.tab(&server.ivan, "ivan-1").await;
+    let (name, chat, _) = meeting(&server, &mut ivan).await;
+    let token = server.token(&server.ivan);
+    let path = format!("/api/v1/rooms/{name}/invites");
+    let invite = ok(&server, "POST", &path, Some(&token), json!({})).await;
+    let enter = json!({"code": invite["code"], "name": "Олена"});
+    let entered = ok(&server, "POST", "/api/v1/invites/enter", None, enter).await;
+    let theirs = text(&entered["token"]);
+    let id = text(&entered["user"]["id"]).as_str().into();
+    guest(&server, &theirs, "olena-1").await;
+    let path = format!("/api/v1/rooms/{name}/enter");
+    let opened = ok(&server, "POST", &path, Some(&theirs), Value::Null).await;
+    assert_eq!(opened["chat"]["id"], chat);
+
+    let store = server.service.store();
+    store.erase_user(&id).await.unwrap().unwrap();
+    let mut again = Socket::open(server.address).await;
+    again
+        .send(&json!({"t": "hello", "token": theirs, "device": "olena-2"}))
+        .await;
+    assert_eq!(again.close_code().await, Some(4401));
+    let refusal = refused(&server, "POST", &path, Some(&theirs), Value::Null).await;
+    assert_eq!(refusal, (401, "UNAUTHENTICATED".into()));
+    assert!(store.user(&id).await.unwrap().is_none(), "nobody was made");
 }
 
 #[tokio::test]

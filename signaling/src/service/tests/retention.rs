@@ -1,8 +1,9 @@
 //! What is removed by age, and what is kept about a person, handed out or erased.
 
 use super::*;
+use crate::auth::unix_now;
 use crate::store::db::args;
-use crate::store::{RetentionConfig, StoreError};
+use crate::store::{RetentionConfig, StoreError, Subject};
 
 /// Makes everything written so far this much older.
 async fn age(house: &House, sql: &'static str) {
@@ -145,6 +146,15 @@ both! {
             assert_eq!(row.int("n").unwrap(), 0, "{sql}");
         }
         assert!(house.store().erase_user(&boris.user).await.unwrap().is_none(), "once");
+        let boris = Subject { issuer: "host", subject: "boris" };
+        let erased_at = unix_now();
+        for old in [0, erased_at - 3_600, erased_at - 2] {
+            let refused = house.store().admit(boris, "Boris", None, old).await;
+            assert!(matches!(refused, Err(StoreError::Erased)), "{refused:?}");
+        }
+        let other = Subject { issuer: "another host", ..boris };
+        house.store().admit(other, "Boris", None, 0).await.unwrap();
+        house.store().admit(boris, "Boris", None, erased_at + 1).await.unwrap();
         house.start(&anna, &house.direct(&anna, &clara).await).await;
     }
 }
