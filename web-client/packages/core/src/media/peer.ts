@@ -6,8 +6,11 @@ import { addSender, applyLayers, encodingsFor, trimCodecs } from "./publish.ts";
 import { type IceCredentials, iceCredentials, withIceCredentials } from "./sdp.ts";
 import { heldBack } from "./ways.ts";
 
-/** How long candidates that failed lately wait for the others. */
-const HELD_BACK_MS = 1_500;
+/**
+ * How long candidates that failed lately wait for the others: until those are being checked. No longer, because relayed
+ * candidates have no others to be paired with.
+ */
+const HELD_BACK_MS = 400;
 
 const isAudio = (source: MediaSource) => source === "mic" || source === "screenAudio";
 
