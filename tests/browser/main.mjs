@@ -3,7 +3,7 @@ import { finish } from './harness/stage.mjs';
 
 const rounds = Number(process.env.E2E_REPEAT ?? 1);
 
-/** Topics that are run by their name alone, E2E_TOPICS=networks,ipv6: those of a network that changes, and those not settled yet. */
+/** Topics that are run whole, E2E_TOPICS=check; networks, blocked, slow-tcp and ipv6 are run by their name alone. */
 const named = process.env.E2E_TOPICS?.split(',');
 
 const TOPICS = named ?? [

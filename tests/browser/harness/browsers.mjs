@@ -1,4 +1,6 @@
 // Real browsers with fake devices. Each is started once per run; a person is a window in a context of its own.
+import { readdirSync, readFileSync } from 'node:fs';
+
 import puppeteer from 'puppeteer-core';
 
 import { FarHost } from './far-host.mjs';
@@ -68,6 +70,23 @@ const running = new Map();
 export async function browser(name) {
   if (!running.has(name)) running.set(name, launchers[name]());
   return running.get(name);
+}
+
+/** Stops every process of this browser, as a computer that goes to sleep does; what is returned wakes them up. */
+export async function sleeping(name) {
+  const processes = tree((await browser(name)).process().pid);
+  for (const pid of processes) process.kill(pid, 'SIGSTOP');
+  return () => {
+    for (const pid of processes.reverse()) process.kill(pid, 'SIGCONT');
+  };
+}
+
+/** A process and all that it has started, itself first. */
+function tree(pid) {
+  // A process belongs to the thread that started it.
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean));
+  return [pid, ...children.map(Number).flatMap(tree)];
 }
 
 export async function closeBrowsers() {

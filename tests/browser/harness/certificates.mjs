@@ -9,8 +9,9 @@ import { join } from 'node:path';
 export const HOST = '10.77.0.1';
 export const NAME = 'calls.ringhall.test';
 export const HOST_V6 = 'fd77::1';
-/** The second machine (far-host.mjs): its own address, and that of the NAT in front of it. */
+/** The second machine (far-host.mjs): its own address and name, and the address of the NAT in front of it. */
 export const FAR = '10.90.0.1';
+export const FAR_NAME = 'far.ringhall.test';
 export const FAR_NAT = '10.90.0.2';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringhall-ca-'));
@@ -23,7 +24,7 @@ openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256
   '-keyout', file('ca.key'), '-out', file('ca.pem'));
 openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
   '-subj', '/CN=ringhall', '-keyout', file('key.pem'), '-out', file('request.pem'));
-writeFileSync(file('names'), `subjectAltName=DNS:localhost,DNS:${NAME},IP:127.0.0.1,IP:${HOST},IP:${HOST_V6},IP:${FAR}\nextendedKeyUsage=serverAuth\n`);
+writeFileSync(file('names'), `subjectAltName=DNS:localhost,DNS:${NAME},DNS:${FAR_NAME},IP:127.0.0.1,IP:${HOST},IP:${HOST_V6},IP:${FAR}\nextendedKeyUsage=serverAuth\n`);
 openssl('x509', '-req', '-in', file('request.pem'), '-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial',
   '-days', '2', '-extfile', file('names'), '-out', file('leaf.pem'));
 writeFileSync(file('chain.pem'), readFileSync(file('leaf.pem')) + readFileSync(file('ca.pem')));

@@ -16,6 +16,9 @@ const LINKS = [
   { name: 'cell', near: '10.89.0.1', far: '10.89.0.2', metric: 20 },
 ];
 
+/** What the Wi-Fi gives us with a new lease. */
+export const RENEWED = '10.88.0.77';
+
 export class FarHost {
   static #started;
 
@@ -52,6 +55,8 @@ export class FarHost {
     for (const address of [FAR, FAR_NAT]) host.ip('addr', 'add', `${address}/32`, 'dev', 'lo');
     // Browsers gather nothing without a default route.
     host.ip('route', 'add', 'default', 'dev', 'far-wifi');
+    // Our first interface (tools/in-namespace) is no way there: it would outlive every link that is cut.
+    host.ip('route', 'add', 'blackhole', '10.77.0.0/24');
     return host;
   }
 
@@ -60,6 +65,7 @@ export class FarHost {
   address = FAR;
 
   #changed = false;
+  #offline = false;
 
   constructor(holder) {
     this.holder = holder;
@@ -74,8 +80,12 @@ export class FarHost {
   }
 
   ip(...args) {
-    const [command, ...rest] = [...this.prefix, 'ip', ...args];
-    execFileSync(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#there('ip', ...args);
+  }
+
+  #there(...args) {
+    const [command, ...rest] = [...this.prefix, ...args];
+    return execFileSync(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
   }
 
   /** A program that runs another one there, for those who want one name. */
@@ -107,8 +117,31 @@ export class FarHost {
     ip('link', 'set', name, 'down');
   }
 
+  /** The link that carries this connection of ours, by our address. */
+  linkOf(address) {
+    const link = LINKS.find(({ near }) => address.startsWith(near.slice(0, near.lastIndexOf('.') + 1)));
+    if (!link) throw new Error(`no link has ${address}`);
+    return link.name;
+  }
+
+  /** All links, and the interface that leads nowhere: the browsers are told that they are offline. */
+  offline() {
+    for (const { name } of LINKS) this.cut(name);
+    this.#offline = true;
+    ip('link', 'set', 'v0', 'down');
+  }
+
+  /** Back from {@link offline}. */
+  online() {
+    this.#offline = false;
+    ip('link', 'set', 'v0', 'up');
+    // They go with the interface (tools/in-namespace gives them).
+    execFileSync('sh', ['-c', 'ip -6 addr replace fd77::1/64 dev v0 nodad; ip -6 route replace default dev v0; ip route replace default dev v0']);
+    for (const { name } of LINKS) this.connect(name);
+  }
+
   /** Another address in the same network, as after a new lease. */
-  readdress(name, address) {
+  readdress(name, address = RENEWED) {
     this.#changed = true;
     const link = LINKS.find((one) => one.name === name);
     ip('addr', 'del', `${link.near}/24`, 'dev', name);
@@ -122,17 +155,42 @@ export class FarHost {
     for (const { name } of LINKS) {
       this.ip('rule', 'add', 'pref', '1', 'iif', `far-${name}`, 'ipproto', 'udp', 'to', address, 'blackhole');
     }
-    // And what it sends to us; its own programs go on hearing it.
-    this.ip('rule', 'add', 'pref', '1', 'from', address, 'to', '10.88.0.0/15', 'ipproto', 'udp', 'blackhole');
+    // And what it sends to us. Its own programs go on hearing it: they have addresses of the same links.
+    for (const ours of [...LINKS.map(({ near }) => near), RENEWED]) {
+      this.ip('rule', 'add', 'pref', '1', 'from', address, 'to', ours, 'ipproto', 'udp', 'blackhole');
+    }
+  }
+
+  /** What goes from there to us passes a router that lets so much through, and keeps at most 300 ms of it waiting. */
+  narrow(kbps) {
+    this.#changed = true;
+    for (const { name } of LINKS) {
+      const shape = ['tbf', 'rate', `${kbps}kbit`, 'burst', '4kb', 'latency', '300ms'];
+      this.#there('tc', 'qdisc', 'replace', 'dev', `far-${name}`, 'root', ...shape);
+    }
+  }
+
+  /** Bytes that wait in that router now, and that stand in the buffers of the other machine's TCP connections. */
+  waiting() {
+    const router = this.#there('tc', '-s', 'qdisc', 'show').matchAll(/qdisc tbf[^]*?backlog (\d+)(K?)b/g);
+    const sockets = this.#there('ss', '-tnH', 'src', FAR).trim().split('\n').filter(Boolean);
+    return {
+      router: Math.max(0, ...[...router].map(([, bytes, k]) => Number(bytes) * (k ? 1_024 : 1))),
+      kernel: Math.max(0, ...sockets.map((line) => Number(line.trim().split(/\s+/)[2]))),
+    };
   }
 
   /** Takes back what was done to the network. */
   heal() {
     if (!this.#changed) return;
     this.#changed = false;
+    if (this.#offline) this.online();
     const [command, ...rest] = [...this.prefix, 'sh', '-c', 'while ip rule del pref 1 2>/dev/null; do :; done'];
     execFileSync(command, rest);
-    for (const { name } of LINKS) this.connect(name);
+    for (const { name } of LINKS) {
+      this.#there('sh', '-c', `tc qdisc del dev far-${name} root 2>/dev/null || true`);
+      this.connect(name);
+    }
   }
 
   /** A NAT in front of the server's media port that can give its clients new addresses. */
@@ -143,6 +201,6 @@ export class FarHost {
       child.stdout.once('data', resolve);
       child.once('exit', () => reject(new Error('the NAT has ended')));
     });
-    return { rebind: () => child.stdin.write('rebind\n'), stop: () => child.kill() };
+    return { rebind: () => child.stdin.write('rebind\n'), deafen: () => child.stdin.write('deafen\n'), stop: () => child.kill() };
   }
 }

@@ -137,10 +137,16 @@ export async function selectedPair(person) {
   });
 }
 
-/** Begins to note when packets of this person's voice arrive, whichever connection they come by. */
+/**
+ * Begins to note when packets of this person's voice arrive, whichever connection they come by, and what the page is told of its
+ * network. By the machine's clock, which all browsers here share.
+ */
 export async function watchSound(person, user) {
   await person.page.evaluate((userId) => {
-    const sound = { times: [performance.now()], last: null, busy: false };
+    const sound = { times: [Date.now()], events: [], last: null, busy: false };
+    const note = ({ type }) => sound.events.push([type, Date.now()]);
+    for (const type of ['online', 'offline']) addEventListener(type, note);
+    navigator.connection?.addEventListener('change', note);
     setInterval(async () => {
       if (sound.busy) return;
       sound.busy = true;
@@ -152,7 +158,7 @@ export async function watchSound(person, user) {
         const received = reports.find((report) => report.type === 'inbound-rtp')?.packetsReceived;
         if (received !== undefined && received !== sound.last) {
           sound.last = received;
-          sound.times.push(performance.now());
+          sound.times.push(Date.now());
         }
       } finally {
         sound.busy = false;
@@ -162,12 +168,17 @@ export async function watchSound(person, user) {
   }, user);
 }
 
-/** Since {@link watchSound}: the longest time without a packet, in ms. */
-export async function longestSilence(person) {
-  return person.page.evaluate(() => {
-    const times = [...window.sound_.times, performance.now()];
-    return Math.round(Math.max(...times.slice(1).map((time, i) => time - times[i])));
-  });
+/** Since {@link watchSound}, or since this time: the longest time without a packet, in ms. */
+export async function longestSilence(person, since = 0) {
+  return person.page.evaluate((since) => {
+    const times = [...window.sound_.times, Date.now()];
+    return Math.max(...times.slice(1).map((time, i) => time - Math.max(times[i], since)));
+  }, since);
+}
+
+/** Since {@link watchSound}: what the page was told of its network, like `online`, and when. */
+export async function networkEvents(person) {
+  return person.page.evaluate(() => window.sound_.events);
 }
 
 /** Waits until nothing more of somebody's voice arrives: its energy stands still three times in a row. */

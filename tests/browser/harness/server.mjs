@@ -8,7 +8,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { CERTIFICATE, HOST, KEY, NAME, ROOT } from './certificates.mjs';
+import { CERTIFICATE, FAR_NAME, HOST, KEY, NAME, ROOT } from './certificates.mjs';
 import { Postgres, Sqlite } from './database.mjs';
 import { out } from './evidence.mjs';
 import { eventually } from './wait.mjs';
@@ -101,7 +101,7 @@ export class Server {
 
   /** Browsers are told to find TURN by TLS under this name: Firefox checks no certificate against an address. */
   #publicUrl() {
-    return this.host || this.plain ? this.url : `https://${NAME}:${this.port}`;
+    return this.plain ? this.url : `https://${this.host ? FAR_NAME : NAME}:${this.port}`;
   }
 
   get pid() {

@@ -22,9 +22,12 @@ function retire() {
   servers.clear();
 }
 
-/** The server on this database, with these options (and `open`: as it stands on the internet); started at its first use and kept for the whole run. */
+/**
+ * The server on this database, with these options (and `open`: as it stands on the internet; `whose`: one that remembers nothing of
+ * others); started at its first use and kept for the whole run.
+ */
 export function server(database, options = {}, how = {}) {
-  const key = `${database} ${JSON.stringify([options, how.open, how.plain, how.host?.address])}`;
+  const key = `${database} ${JSON.stringify([options, how.open, how.plain, how.host?.address, how.whose])}`;
   if (!servers.has(key)) {
     servers.set(key, Server.start({ database, options, name: `${database}-${servers.size + retired.length}`, ...how }));
   }
@@ -35,9 +38,11 @@ const scenarios = [];
 
 /**
  * A test with people in it: they leave when it ends, and when it fails, what they saw is kept. `afterwards` takes what else is to
- * be done in the end, however it ends. `todo`: a known defect; its failure is shown and not counted.
+ * be done in the end, however it ends. `todo`: a known defect; its failure is shown and not counted. `long`: only in long runs
+ * (make test-long), and when its topic is asked for.
  */
-export function scenario(name, body, { timeout = 240_000, todo } = {}) {
+export function scenario(name, body, { timeout = 240_000, todo, long = false } = {}) {
+  if (long && process.env.E2E_LONG !== '1' && !process.env.E2E_TOPICS) return;
   const done = test(name, { timeout, ...(todo && { todo }) }, async (t) => {
     const people = [];
     const last = [];

@@ -6,7 +6,7 @@ import { BadProxy } from '../harness/bad-proxy.mjs';
 import { HOST } from '../harness/certificates.mjs';
 import { out } from '../harness/evidence.mjs';
 import { freePort } from '../harness/server.mjs';
-import { scenario, server } from '../harness/stage.mjs';
+import { BROWSERS, scenario, server } from '../harness/stage.mjs';
 
 /** Runs the check and gives each step as `{ level, key, text }`, and the verdict as `all`. */
 async function checked(person, url) {
@@ -35,13 +35,24 @@ async function permission(person, name, setting) {
   await session.send('Browser.setPermission', { permission: { name }, setting, browserContextId });
 }
 
-scenario('the check finds nothing wrong where nothing is, and gives a text to send', async ({ arrive }) => {
+/**
+ * One set-up, looked at with every browser. Where time is short Firefox looks only at those that are its own affair (`quick`): it
+ * gathers and refuses differently, while a server that is gone is gone for both. `only`: what the other one cannot be made to do.
+ */
+function check(name, body, { quick = false, only } = {}) {
+  for (const browser of BROWSERS.filter((one) => (only ?? one) === one)) {
+    const long = browser !== 'chromium' && !quick;
+    scenario(`${browser}: the check ${name}`, (stage) => body({ ...stage, browser }), { long });
+  }
+}
+
+check('finds nothing wrong where nothing is, and gives a text to send', async ({ arrive, browser }) => {
   const here = await server('sqlite', {}, { open: true });
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   const found = await checked(ivan, here.url);
   for (const [step, { level }] of Object.entries(found)) if (step !== 'all') assert.equal(level ?? 'ok', 'ok', JSON.stringify(found));
   assert.equal(found.all, 'ok');
-  await ivan.page.screenshot({ path: join(out, 'check.png'), fullPage: true });
+  await ivan.page.screenshot({ path: join(out, `check-${browser}.png`), fullPage: true });
   await ivan.page.evaluate(() => {
     URL.createObjectURL = (blob) => {
       window.saved_ = blob.text();
@@ -52,9 +63,9 @@ scenario('the check finds nothing wrong where nothing is, and gives a text to se
   const text = await ivan.page.evaluate(() => window.saved_);
   assert.match(text, /ok +turnTls/);
   assert.match(text, /turns:calls\.ringhall\.test/);
-});
+}, { quick: true });
 
-scenario('the check names a microphone that is not allowed, and a camera', async ({ arrive }) => {
+check('names a microphone that is not allowed, and a camera', async ({ arrive }) => {
   const here = await server('sqlite');
   const ivan = await arrive('chromium-asking', here, 'ivan');
   await permission(ivan, 'microphone', 'denied');
@@ -64,29 +75,29 @@ scenario('the check names a microphone that is not allowed, and a camera', async
   names(found, 'camera', 'warning', 'device.camera.denied');
   assert.deepEqual(faults(found), ['mic']);
   await ivan.page.screenshot({ path: join(out, 'check-denied.png'), fullPage: true });
-});
+}, { only: 'chromium' });
 
-scenario('the check names a machine without a camera', async ({ arrive }) => {
+check('names a machine without a camera', async ({ arrive }) => {
   const here = await server('sqlite');
   const ivan = await arrive('chromium-bare', here, 'ivan');
   const found = await checked(ivan, here.url);
   names(found, 'camera', 'warning', 'device.camera.missing');
   assert.deepEqual(faults(found), []);
-});
+}, { only: 'chromium' });
 
-scenario('the check names an address that is not https', async ({ arrive }) => {
+check('names an address that is not https', async ({ arrive, browser }) => {
   const here = await server('sqlite', { RINGHALL_TLS_MODE: 'off' }, { open: true, plain: true });
-  const ivan = await arrive('chromium', here, 'ivan', { script: () => (crypto.randomUUID ??= () => '00000000-0000-4000-8000-000000000000') });
+  const ivan = await arrive(browser, here, 'ivan', { script: () => (crypto.randomUUID ??= () => '00000000-0000-4000-8000-000000000000') });
   const found = await checked(ivan, here.url);
   names(found, 'page', 'fault', 'check.page.insecure');
   names(found, 'mic', 'fault', 'device.mic.insecure');
 });
 
-scenario('the check names a proxy that lets no WebSocket pass', async ({ arrive, afterwards }) => {
+check('names a proxy that lets no WebSocket pass', async ({ arrive, browser, afterwards }) => {
   const here = await server('sqlite');
   const proxy = await BadProxy.before(here.port);
   afterwards(() => proxy.stop());
-  const ivan = await arrive('chromium', proxy, 'ivan');
+  const ivan = await arrive(browser, proxy, 'ivan');
   proxy.noSockets = true;
   const found = await checked(ivan, proxy.url);
   names(found, 'socket', 'fault', 'check.socket.refused');
@@ -94,11 +105,11 @@ scenario('the check names a proxy that lets no WebSocket pass', async ({ arrive,
   assert.deepEqual(faults(found), ['socket']);
 });
 
-scenario('the check names a slow network', async ({ arrive, afterwards }) => {
+check('names a slow network', async ({ arrive, browser, afterwards }) => {
   const here = await server('sqlite');
   const proxy = await BadProxy.before(here.port);
   afterwards(() => proxy.stop());
-  const ivan = await arrive('chromium', proxy, 'ivan');
+  const ivan = await arrive(browser, proxy, 'ivan');
   await ivan.visit(`${proxy.url}/check`);
   proxy.rate = 60_000;
   const found = await checked(ivan, proxy.url);
@@ -106,33 +117,33 @@ scenario('the check names a slow network', async ({ arrive, afterwards }) => {
   assert.deepEqual(faults(found), []);
 });
 
-scenario('the check names blocked UDP, and the way that is left', async ({ arrive }) => {
+check('names blocked UDP, and the way that is left', async ({ arrive, browser }) => {
   const options = { RINGHALL_MEDIA_LISTEN: '127.0.0.1:0', RINGHALL_MEDIA_ADVERTISE: HOST };
   const here = await server('sqlite', options, { open: true });
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   const found = await checked(ivan, here.url);
   names(found, 'udp', 'warning', 'check.udp.blocked');
   names(found, 'turnTcp', 'ok', 'check.turn.ok');
   assert.equal(found.all, 'warning');
-});
+}, { quick: true });
 
-scenario('the check names a server without a relay', async ({ arrive }) => {
+check('names a server without a relay', async ({ arrive, browser }) => {
   const here = await server('sqlite', { RINGHALL_TURN_ENABLED: 'false' });
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   const found = await checked(ivan, here.url);
   names(found, 'turnUdp', 'fault', 'check.turn.untold.udp');
   assert.deepEqual(faults(found), ['turnUdp']);
 });
 
-scenario('the check names a server that takes no media by TCP', async ({ arrive }) => {
+check('names a server that takes no media by TCP', async ({ arrive, browser }) => {
   const here = await server('sqlite', { RINGHALL_MEDIA_TCP: 'false' });
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   const found = await checked(ivan, here.url);
   names(found, 'turnTcp', 'warning', 'check.turn.untold.tcp');
   names(found, 'udp', 'ok', 'check.udp.ok');
 });
 
-scenario('the check names a relay that refuses the password', async ({ arrive }) => {
+check('names a relay that refuses the password', async ({ arrive, browser }) => {
   const relay = await server('sqlite', {}, { open: true });
   const options = {
     RINGHALL_TURN_ENABLED: 'false',
@@ -140,28 +151,28 @@ scenario('the check names a relay that refuses the password', async ({ arrive })
     RINGHALL_TURN_EXTERNAL_SECRET: 'not the secret of that server',
   };
   const here = await server('sqlite', options);
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   const found = await checked(ivan, here.url);
   names(found, 'turnTcp', 'fault', 'check.turn.refused');
   names(found, 'tcp', 'ok', 'check.tcp.ok');
 });
 
-scenario('the check names a relay by TLS that is not there', async ({ arrive }) => {
+check('names a relay by TLS that is not there', async ({ arrive, browser }) => {
   const options = {
     RINGHALL_TURN_EXTERNAL_URLS: `turns:${HOST}:${await freePort(HOST)}?transport=tcp`,
     RINGHALL_TURN_EXTERNAL_SECRET: 'whatever',
   };
   const here = await server('sqlite', options);
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   const found = await checked(ivan, here.url);
   names(found, 'turnTls', 'warning', 'check.turn.unreached');
-});
+}, { quick: true });
 
-scenario('the check names a server that is gone', async ({ arrive, afterwards }) => {
+check('names a server that is gone', async ({ arrive, browser, afterwards }) => {
   const here = await server('sqlite');
   const proxy = await BadProxy.before(here.port);
   afterwards(() => proxy.stop());
-  const ivan = await arrive('chromium', proxy, 'ivan');
+  const ivan = await arrive(browser, proxy, 'ivan');
   await ivan.visit(`${proxy.url}/check`);
   proxy.stop();
   await ivan.click('check-start');
@@ -169,9 +180,9 @@ scenario('the check names a server that is gone', async ({ arrive, afterwards })
   await ivan.sees('check-step', '[data-step="server"][data-key="check.server.gone"]');
 });
 
-scenario('the check names a sign-in that is over', async ({ arrive }) => {
+check('names a sign-in that is over', async ({ arrive, browser }) => {
   const here = await server('sqlite');
-  const ivan = await arrive('chromium', here, 'ivan');
+  const ivan = await arrive(browser, here, 'ivan');
   await ivan.page.evaluate(() => {
     const session = JSON.parse(sessionStorage.getItem('ringhall.session'));
     sessionStorage.setItem('ringhall.session', JSON.stringify({ ...session, token: 'over' }));
