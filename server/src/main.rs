@@ -1,29 +1,5 @@
-//! Ringhall: a self-hosted call server in one binary.
+//! The program; see the library.
 
-mod backup;
-mod cli;
-mod config;
-mod demo;
-mod doctor;
-mod door;
-mod logs;
-mod media;
-mod metrics;
-mod page;
-mod people;
-mod secrets;
-mod serve;
-mod tls;
-mod turn;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    match cli::run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("ringhall: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> std::process::ExitCode {
+    ringhall::main()
 }

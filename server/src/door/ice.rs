@@ -8,11 +8,11 @@ use sfu::{Path, Piece};
 use super::talk::{Close, Inward, Talk};
 
 /// Longest datagram; the media plane takes no longer one from UDP either.
-const LONGEST: usize = 2_048;
+pub(super) const LONGEST: usize = 2_048;
 /// By then the media plane has to have answered a check, which it does only to the owner of a call's password.
 const PROVE: Duration = Duration::from_secs(10);
 /// What somebody may send who has not been answered.
-const UNPROVEN_BYTES: usize = 64 << 10;
+pub(super) const UNPROVEN_BYTES: usize = 64 << 10;
 /// A browser repeats its checks every few seconds for as long as it wants the connection.
 const SILENCE: Duration = Duration::from_secs(60);
 

@@ -8,6 +8,8 @@
 //!
 //! Until it is clear what a connection wants, and that it may have it, it has little time and costs little.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod ice;
 mod limits;
@@ -197,3 +199,5 @@ async fn in_time<T>(until: Instant, work: impl Future<Output = T>) -> Option<T> 
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uclient_tests;

@@ -16,7 +16,7 @@ use super::talk::{Close, Inward, Talk};
 use crate::turn::{FIRST_PORT, after, unix};
 
 /// Longest message: a datagram that the media plane takes, wrapped.
-const LONGEST: usize = 2_048 + 64;
+pub(super) const LONGEST: usize = 2_048 + 64;
 /// Without an allocation a connection is closed after this.
 const PROVE: Duration = Duration::from_secs(15);
 /// Allocations by stream, of one user. A browser makes one for each network interface and transport.

@@ -154,6 +154,13 @@ async fn one_port_with_tls_takes_http_and_turn_by_name_or_by_their_first_byte() 
     let (stream, agreed) = house.secure(&[b"stun.turn"]).await;
     assert_eq!(agreed.as_deref(), Some(&b"stun.turn"[..]));
     assert!(asks_stun(stream).await);
+    let (stream, agreed) = house.secure(&[b"http/1.1", b"stun.turn"]).await;
+    assert_eq!(
+        agreed.as_deref(),
+        Some(&b"stun.turn"[..]),
+        "coturn's client offers both"
+    );
+    assert!(asks_stun(stream).await);
     for nothing_of_ours in [&[][..], &[&b"webrtc"[..]]] {
         let (stream, agreed) = house.secure(nothing_of_ours).await;
         assert_eq!(agreed, None);

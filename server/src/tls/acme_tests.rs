@@ -21,8 +21,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams
 use rustls::pki_types::{CertificateSigningRequestDer, ServerName};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::{Config, TlsMode};
@@ -37,6 +39,8 @@ struct Authority {
     server: SocketAddr,
     issuer: CertifiedIssuer<'static, KeyPair>,
     state: Mutex<Known>,
+    /// Orders that it takes; the next one waits.
+    takes: Semaphore,
 }
 
 #[derive(Default)]
@@ -45,6 +49,8 @@ struct Known {
     proven: bool,
     certificate: Option<String>,
     orders: usize,
+    /// How many of the next certificates are almost over when they are issued.
+    short: usize,
 }
 
 /// What a signed request says: its header and its content.
@@ -104,8 +110,10 @@ async fn new_order(State(authority): Held, Json(body): Json<Value>) -> impl axum
         opened(&body).1["identifiers"],
         json!([{ "type": "dns", "value": DOMAIN }])
     );
+    authority.state.lock().unwrap().orders += 1;
+    authority.takes.acquire().await.unwrap().forget();
     let mut known = authority.state.lock().unwrap();
-    known.orders += 1;
+    (known.proven, known.certificate) = (false, None);
     let place = [(HeaderName::from_static("location"), format!("{}/order", authority.url))];
     (StatusCode::CREATED, place, Json(authority.order(&known)))
 }
@@ -136,9 +144,13 @@ async fn challenge(State(authority): Held) -> Json<Value> {
 
 async fn finalize(State(authority): Held, Json(body): Json<Value>) -> Json<Value> {
     let csr = BASE64.decode(opened(&body).1["csr"].as_str().unwrap()).unwrap();
-    let csr = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr)).unwrap();
+    let mut csr = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr)).unwrap();
     let mut known = authority.state.lock().unwrap();
     assert!(known.proven);
+    let (now, short) = (std::time::SystemTime::now(), known.short > 0);
+    known.short = known.short.saturating_sub(1);
+    csr.params.not_before = (now - Duration::from_secs(if short { 3_600 } else { 60 })).into();
+    csr.params.not_after = (now + Duration::from_secs(if short { 600 } else { 90 * 86_400 })).into();
     known.certificate = Some(csr.signed_by(&authority.issuer).unwrap().pem());
     Json(authority.order(&known))
 }
@@ -164,6 +176,7 @@ async fn authority(server: SocketAddr) -> (Arc<Authority>, String) {
         server,
         issuer,
         state: Mutex::default(),
+        takes: Semaphore::new(1),
     });
     let url = authority.url.clone();
     let directory = json!({
@@ -206,23 +219,23 @@ async fn authority(server: SocketAddr) -> (Arc<Authority>, String) {
     (authority, root)
 }
 
-/// Takes connections on `listener` with this TLS, and says a word to each.
+/// Takes connections on `listener` with this TLS, and sends back what they say.
 fn serve(listener: Arc<TcpListener>, tls: Arc<Tls>) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let tls = tls.clone();
             tokio::spawn(async move {
-                if let Some(crate::tls::Accepted::Unsaid(mut stream)) = tls.accept(stream).await {
-                    let _ = stream.write_all(b"hello").await;
-                    let _ = stream.shutdown().await;
+                if let Some(crate::tls::Accepted::Unsaid(stream)) = tls.accept(stream).await {
+                    let (mut from, mut to) = tokio::io::split(stream);
+                    let _ = tokio::io::copy(&mut from, &mut to).await;
                 }
             });
         }
     })
 }
 
-/// Whether somebody who trusts `root` gets through to the domain.
-async fn reaches(server: SocketAddr, root: &str) -> bool {
+/// A connection of somebody who trusts `root`; `None`: there is no certificate yet.
+async fn connected(server: SocketAddr, root: &str) -> Option<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap())
@@ -232,11 +245,37 @@ async fn reaches(server: SocketAddr, root: &str) -> bool {
     let config = builder.with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(server).await.unwrap();
     let name = ServerName::try_from(DOMAIN).unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
 }
 
-#[tokio::test]
-async fn a_certificate_is_ordered_proven_used_and_kept_over_a_restart() {
+/// Waits for a connection whose certificate is to somebody's liking.
+async fn eventually(server: SocketAddr, root: &str, likes: impl Fn(&[u8]) -> bool) -> TlsStream<TcpStream> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(stream) = connected(server, root).await
+            && likes(&shown(&stream))
+        {
+            return stream;
+        }
+        assert!(Instant::now() < deadline, "no such certificate");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn shown(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+struct Place {
+    listener: Arc<TcpListener>,
+    server: SocketAddr,
+    authority: Arc<Authority>,
+    root: String,
+    config: Config,
+    _folder: tempfile::TempDir,
+}
+
+async fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
     let server = listener.local_addr().unwrap();
@@ -248,19 +287,47 @@ async fn a_certificate_is_ordered_proven_used_and_kept_over_a_restart() {
     config.tls.acme_directory = format!("{}/directory", authority.url);
     config.tls.acme_ca = folder.path().join("root.pem");
     std::fs::write(&config.tls.acme_ca, &root).unwrap();
-    for round in 0..2 {
-        let tls = crate::tls::start(&config).unwrap().unwrap();
-        let serving = serve(listener.clone(), tls);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !reaches(server, &root).await {
-            assert!(Instant::now() < deadline, "no certificate in round {round}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    Place {
+        listener,
+        server,
+        authority,
+        root,
+        config,
+        _folder: folder,
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_ordered_proven_used_and_kept_over_a_restart() {
+    let place = place().await;
+    for _ in 0..2 {
+        let tls = crate::tls::start(&place.config).unwrap().unwrap();
+        let serving = serve(place.listener.clone(), tls);
+        eventually(place.server, &place.root, |_| true).await;
         serving.abort();
     }
     assert_eq!(
-        authority.state.lock().unwrap().orders,
+        place.authority.state.lock().unwrap().orders,
         1,
         "the second start took it from the folder"
     );
+}
+
+#[tokio::test]
+async fn a_certificate_in_the_last_third_of_its_time_is_renewed_under_open_connections() {
+    let place = place().await;
+    place.authority.state.lock().unwrap().short = 1;
+    let tls = crate::tls::start(&place.config).unwrap().unwrap();
+    let _serving = serve(place.listener.clone(), tls);
+    let mut before = eventually(place.server, &place.root, |_| true).await;
+    let first = shown(&before);
+    place.authority.takes.add_permits(1);
+    let mut after = eventually(place.server, &place.root, |shown| shown != first).await;
+    assert_eq!(place.authority.state.lock().unwrap().orders, 2, "and no third one");
+    for stream in [&mut before, &mut after] {
+        stream.write_all(b"well?").await.unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"well?");
+    }
 }

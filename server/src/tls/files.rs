@@ -12,7 +12,7 @@ use crate::cli::Failure;
 use crate::config::Tls as Options;
 
 /// Between two looks at the files. SIGHUP makes it look at once.
-const EVERY: Duration = Duration::from_secs(30);
+pub(super) const EVERY: Duration = Duration::from_secs(30);
 
 pub(crate) fn load(certificate: &Path, key: &Path) -> Result<CertifiedKey, Failure> {
     let chain = read(certificate, "tls.certificate")?;
@@ -25,8 +25,8 @@ fn written(options: &Options) -> [Option<SystemTime>; 2] {
     [&options.certificate, &options.key].map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
 }
 
-/// Looks at the files now and then, for as long as somebody uses the certificate.
-pub(super) fn keep_fresh(options: Options, current: Arc<Current>) {
+/// Looks at the files this often, for as long as the process lives.
+pub(super) fn keep_fresh(options: Options, current: Arc<Current>, every: Duration) {
     let mut known = written(&options);
     tokio::spawn(async move {
         let mut hangup = signal(SignalKind::hangup()).ok();
@@ -39,7 +39,7 @@ pub(super) fn keep_fresh(options: Options, current: Arc<Current>) {
             };
             let forced = tokio::select! {
                 () = asked => true,
-                () = tokio::time::sleep(EVERY) => false,
+                () = tokio::time::sleep(every) => false,
             };
             let now = written(&options);
             if !forced && now == known {

@@ -63,7 +63,7 @@ pub(crate) fn start(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
         TlsMode::Off => return Ok(None),
         TlsMode::Files => {
             let current = Current::new(files::load(&options.certificate, &options.key)?);
-            files::keep_fresh(options.clone(), current.clone());
+            files::keep_fresh(options.clone(), current.clone(), files::EVERY);
             Tls::new(current, None)?
         }
         TlsMode::SelfSigned => {
@@ -86,12 +86,24 @@ impl Tls {
             Ok(builder.with_no_client_auth().with_cert_resolver(resolver.clone()))
         };
         let mut named = base()?;
-        named.alpn_protocols = HTTP.iter().chain([&TURN]).map(|name| name.to_vec()).collect();
+        // The first of these that is offered is taken. TURN first: no browser offers it for a page, but clients of TURN offer
+        // HTTP besides (coturn's do).
+        named.alpn_protocols = [&TURN].into_iter().chain(&HTTP).map(|name| name.to_vec()).collect();
         Ok(Self {
             named: Arc::new(named),
             unnamed: Arc::new(base()?),
             challenge,
         })
+    }
+
+    /// With a certificate of the moment, and a challenge to answer.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn for_fuzzing() -> Result<Self, Failure> {
+        let pem = self_signed::made(&["calls.example".to_owned()].into())?;
+        let key = certified(pem.as_bytes(), pem.as_bytes(), Path::new("made"))?;
+        let mut tls = Self::new(Current::new(key), None)?;
+        tls.challenge = Some(tls.unnamed.clone());
+        Ok(tls)
     }
 
     /// Shakes hands. `None`: it failed, which is the client's affair.

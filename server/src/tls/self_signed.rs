@@ -42,16 +42,21 @@ pub(super) fn load_or_make(folder: &Path, names: &BTreeSet<String>) -> Result<Ce
     {
         return Ok(key);
     }
+    let text = first + &made(names)?;
+    crate::secrets::write_private(&path, text.as_bytes())?;
+    tracing::info!(file = %path.display(), "made a certificate; browsers have to be told to trust it");
+    certified(text.as_bytes(), text.as_bytes(), &path)
+}
+
+/// A new certificate and its key, as PEM.
+pub(super) fn made(names: &BTreeSet<String>) -> Result<String, Failure> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, "Ringhall");
     let now = SystemTime::now();
     params.not_before = (now - Duration::from_secs(3600)).into();
     params.not_after = (now + Duration::from_secs(GOOD_FOR_DAYS * 24 * 3600)).into();
-    let text = first + &params.self_signed(&key)?.pem() + &key.serialize_pem();
-    crate::secrets::write_private(&path, text.as_bytes())?;
-    tracing::info!(file = %path.display(), "made a certificate; browsers have to be told to trust it");
-    certified(text.as_bytes(), text.as_bytes(), &path)
+    Ok(params.self_signed(&key)?.pem() + &key.serialize_pem())
 }
 
 fn is_old(path: &Path) -> bool {

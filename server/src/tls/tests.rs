@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 use axum::body::Body;
 use tower::ServiceExt;
@@ -72,6 +74,39 @@ fn a_certificate_that_cannot_be_used_is_refused_with_its_name() {
     assert!(said(&file("empty.pem", ""), &own).contains("no certificate"));
     assert!(said(&chain, &file("broken.pem", "x")).contains("private key"));
     assert!(said(&chain, &file("other.pem", &other)).contains("belong together"));
+}
+
+#[tokio::test]
+async fn files_that_change_are_taken_without_being_asked_and_half_a_renewal_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Config::default().tls;
+    options.certificate = folder.path().join("chain.pem");
+    options.key = folder.path().join("key.pem");
+    let write = |(_, certificate, key): &(String, String, String)| {
+        std::fs::write(&options.key, key).unwrap();
+        std::fs::write(&options.certificate, certificate).unwrap();
+    };
+    let der = |pem: &str| {
+        use rustls::pki_types::pem::PemObject;
+        pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    };
+    let [first, second, third] = [(); 3].map(|()| issued(&["calls.example"]));
+    write(&first);
+    let current = Current::new(files::load(&options.certificate, &options.key).unwrap());
+    let shown = || current.0.read().unwrap().cert[0].clone();
+    files::keep_fresh(options.clone(), current.clone(), Duration::from_millis(10));
+    // A certificate whose key has not come yet is looked at many times, and never used.
+    std::fs::write(&options.certificate, &second.1).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(shown(), der(&first.1));
+    for next in [second, third] {
+        write(&next);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while shown() != der(&next.1) {
+            assert!(Instant::now() < deadline, "the new certificate is not taken");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[test]

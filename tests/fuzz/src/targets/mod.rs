@@ -1,7 +1,9 @@
 //! What is fuzzed. A target makes its state once and then takes one input after the other; it panics when something is wrong
 //! and otherwise says what kind of behaviour it saw, as a number: inputs of a new kind are mutated further.
 
+mod door;
 mod media;
+mod member;
 mod reach;
 mod relays;
 mod script;
@@ -27,7 +29,7 @@ const fn parser(name: &'static str, start: fn() -> Execute) -> Target {
 }
 
 /// All of them, the dearest first: they run beside the others.
-pub(crate) const ALL: [Target; 17] = [
+pub(crate) const ALL: [Target; 19] = [
     Target {
         name: "shard",
         cost: 10,
@@ -42,6 +44,16 @@ pub(crate) const ALL: [Target; 17] = [
         name: "sctp",
         cost: 4,
         start: sctp::start,
+    },
+    Target {
+        name: "turn-member",
+        cost: 10,
+        start: member::start,
+    },
+    Target {
+        name: "door",
+        cost: 4,
+        start: door::start,
     },
     parser("dtls", reach::dtls),
     parser("stun", reach::stun),
