@@ -156,6 +156,27 @@ fn every_transport_by_channel_and_by_indication() {
 }
 
 #[test]
+fn two_clients_reach_each_other_by_their_relayed_addresses() {
+    let relay = relay(&["--allow-peers", "127.0.0.0/8"]);
+    for (at, transport) in [(relay.plain, &[][..]), (relay.tls, &["-t", "-S"])] {
+        let options = [&FIXED[..], transport, &["-y"]].concat();
+        let (all, text) = uclient(at, 0, &options);
+        assert!(all, "{options:?}: {text}");
+    }
+}
+
+#[test]
+fn long_messages_more_requests_than_needed_and_clients_that_vanish() {
+    let relay = relay(&["--allow-peers", "127.0.0.0/8"]);
+    let (_peer, port) = peer();
+    for ways in [&["-l", "1400", "-G"][..], &["-g", "-D"], &["-B"]] {
+        let options = [&FIXED[..], ways].concat();
+        let (all, text) = uclient(relay.plain, port, &options);
+        assert!(all, "{options:?}: {text}");
+    }
+}
+
+#[test]
 fn without_leave_nobody_reaches_this_machine_by_it() {
     let relay = relay(&[]);
     let (_peer, port) = peer();

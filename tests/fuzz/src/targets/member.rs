@@ -153,9 +153,12 @@ impl World {
     fn sign(&self, number: u8, method: u8, attributes: &[u8]) -> Option<Vec<u8>> {
         let mut padded = attributes.to_vec();
         padded.resize(padded.len().next_multiple_of(4), 0);
-        let mut message = Message::default();
-        message.raw = head(method, padded.len());
-        message.raw.extend(padded);
+        let mut raw = head(method, padded.len());
+        raw.extend(padded);
+        let mut message = Message {
+            raw,
+            ..Message::default()
+        };
         // What the library cannot read it cannot sign either; that is the target `turn`.
         message.decode().ok()?;
         let user = ["ivan", "maria", "gone"][usize::from(number % 3)];
