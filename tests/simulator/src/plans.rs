@@ -89,6 +89,13 @@ pub fn small_with_large_key_frames(seed: u64, key_size: usize) -> Plan {
     Plan::quiet("small", seed, 40, vec![publisher, viewer])
 }
 
+/// A viewer of one picture on a wide link, which becomes narrow when the layers that nobody watched have long been switched off.
+pub fn late(seed: u64) -> Plan {
+    let mut viewer = Person::viewer(1, &[720], steps(5_000, 15 * SECOND, 1_000));
+    viewer.joins = SECOND;
+    Plan::quiet("late", seed, 40, vec![Person::on_lan(1), viewer])
+}
+
 /// So many people on Wi-Fi in one room, one in ten of them on bad cellular; everybody sees up to 25 small tiles.
 pub fn crowd(seed: u64, people: usize, seconds: u64) -> Plan {
     let person = |at: usize| {

@@ -4,35 +4,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use link_model::Loss;
 use simulator::{Plan, Report, oracles, plans, run};
+use table::all;
+
+mod table;
 
 const SECOND: Duration = Duration::from_secs(1);
 const SCOREBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scoreboard.txt");
 const HEAD: &str = "# plan, first picture ms, frozen and without picture per mille, queue p95 ms, overflow per mille, kbit/s at the end\n";
-
-fn all(seed: u64) -> Vec<(&'static str, Plan)> {
-    let burst = Loss::Bursty {
-        enter: 0.01,
-        leave: 0.2,
-    };
-    vec![
-        ("bottleneck", plans::bottleneck(seed, 1_000)),
-        ("up", plans::up(seed)),
-        ("down", plans::down(seed)),
-        ("loss-1", plans::lossy(seed, Loss::Random(0.01))),
-        ("loss-5", plans::lossy(seed, Loss::Random(0.05))),
-        ("loss-burst", plans::lossy(seed, burst)),
-        ("jitter", plans::shaky(seed)),
-        ("address", plans::moving(seed)),
-        ("shared", plans::shared(seed)),
-        ("small", plans::small_with_large_key_frames(seed, 20)),
-        ("crowd", plans::crowd(seed, 12, 20)),
-        ("stall", plans::stall(seed)),
-        ("partition", plans::partition(seed)),
-        ("restart", plans::restart(seed)),
-    ]
-}
 
 /// The figures of the last viewer of a plan who is not excused.
 fn figures(plan: &Plan, report: &Report) -> [f64; 6] {
@@ -116,6 +95,19 @@ fn large_key_frames_on_a_narrow_link_seldom_pause_a_small_picture() {
             paused <= most_paused && still < most_still,
             "{key_size}: {paused}, {still:.3}"
         );
+    }
+}
+
+/// Layers that nobody watches are switched off at their source. Who falls past one of those must get it back: the middle one (400
+/// kbit/s) fits 1 Mbit/s, and stood still at the smallest (120 kbit/s) when only what was carried or ideal was asked for.
+#[test]
+fn a_link_that_narrows_late_gets_the_layer_that_fits_though_nobody_watched_it_before() {
+    for seed in 1..=5 {
+        let report = run(&plans::late(seed));
+        let viewer = &report.people[1];
+        let rate = viewer.rate(30 * SECOND, 40 * SECOND) / 1e3;
+        println!("seed {seed}: {rate:.0} kbit/s on 1,000");
+        assert!(rate > 400.0, "seed {seed}: {rate:.0} kbit/s");
     }
 }
 

@@ -71,9 +71,14 @@ impl Shard {
                     .into_iter()
                     .flatten()
                     .for_each(&mut want);
-                if track.is_layered() {
-                    (0..bound.ideal).for_each(want);
-                }
+                // Who gets less than what suits climbs by the layers between; were they switched off, as nobody carries them,
+                // somebody whose network has become narrow would stay at the smallest for ever.
+                let lowest = if track.is_layered() {
+                    0
+                } else {
+                    current.into_iter().chain(next).min().unwrap_or(bound.ideal)
+                };
+                (lowest..bound.ideal).for_each(want);
             }
         }
         // Marked on the track rather than looked for in the list: a hundred people see some thousand tiles.
