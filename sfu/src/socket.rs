@@ -116,6 +116,7 @@ impl Sockets {
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         sys::ask_for_local_addresses(&socket, address.is_ipv6())?;
+        sys::ask_for_times(&socket)?;
         // A kernel that does not know it hands every datagram over alone.
         let _ = sys::allow_merged(&socket);
         socket.bind(&address.into())?;

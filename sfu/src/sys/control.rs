@@ -2,9 +2,10 @@
 
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
-/// Room for a local address and a segment size with their headers, aligned: 40 and 24 bytes.
-const CONTROL_WORDS: usize = 12;
+/// Room for a local address, a segment size and a time with their headers, aligned: 40, 24 and 32 bytes.
+const CONTROL_WORDS: usize = 16;
 /// A control buffer.
 pub(super) type Control = [u64; CONTROL_WORDS];
 pub(super) const EMPTY: Control = [0; CONTROL_WORDS];
@@ -16,6 +17,8 @@ pub(super) struct Ancillary {
     pub(super) local: Option<IpAddr>,
     /// It is several datagrams of this size, the last perhaps shorter (UDP_GRO).
     pub(super) segment: Option<usize>,
+    /// When the kernel had it, since the epoch by the clock on the wall.
+    pub(super) stamp: Option<Duration>,
 }
 
 /// Reads what the kernel wrote beside a message.
@@ -41,6 +44,13 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Ancillary {
                 (libc::SOL_UDP, libc::UDP_GRO) => {
                     let size: libc::c_int = std::ptr::read_unaligned(libc::CMSG_DATA(message).cast());
                     found.segment = usize::try_from(size).ok().filter(|size| *size > 0);
+                }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time: libc::timespec = std::ptr::read_unaligned(libc::CMSG_DATA(message).cast());
+                    let parts = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+                    if let (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) = parts {
+                        found.stamp = Some(Duration::new(seconds, nanos));
+                    }
                 }
                 _ => {}
             }
@@ -121,9 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_messages_fit_into_the_buffer() {
+    fn all_messages_fit_into_the_buffer() {
         // SAFETY: CMSG_SPACE only computes.
         let space = |length: usize| unsafe { libc::CMSG_SPACE(length as u32) as usize };
-        assert!(space(size_of::<libc::in6_pktinfo>()) + space(size_of::<libc::c_int>()) <= size_of::<Control>());
+        let all = [
+            size_of::<libc::in6_pktinfo>(),
+            size_of::<libc::c_int>(),
+            size_of::<libc::timespec>(),
+        ];
+        assert!(all.into_iter().map(space).sum::<usize>() <= size_of::<Control>());
     }
 }

@@ -18,6 +18,6 @@ pub use address::interface_addresses;
 pub use clock::clock_is_kept;
 #[cfg(test)]
 pub(crate) use option::refuse_runs;
-pub(crate) use receive::{Inbox, RECEIVE_BATCH, allow_merged, ask_for_local_addresses};
+pub(crate) use receive::{Inbox, RECEIVE_BATCH, allow_merged, ask_for_local_addresses, ask_for_times};
 pub(crate) use send::{MAX_RUN, MAX_RUN_BYTES, Run, SEND_BATCH, SEND_DATAGRAMS, send};
 pub(crate) use wake::{Waker, readable, wait, writable};

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant, SystemTime};
 
 use sfu_core::forward::{BUFFER_LEN, PacketBuffer};
 
@@ -18,6 +19,8 @@ const MAX_MERGED: usize = 1 << 16;
 /// Datagrams that the kernel may put together: `UDP_GRO_CNT_MAX` is 64, and a sender's GSO of up to 128 comes whole over
 /// loopback. More are dropped like what a full socket buffer does not take.
 const MAX_SEGMENTS: usize = 128;
+/// A time that lies further back than this, or ahead, is of a clock that was set meanwhile, and not believed.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Tells the kernel to say which local address each datagram came to.
 pub(crate) fn ask_for_local_addresses(socket: &socket2::Socket, v6: bool) -> io::Result<()> {
@@ -26,6 +29,12 @@ pub(crate) fn ask_for_local_addresses(socket: &socket2::Socket, v6: bool) -> io:
     } else {
         option::set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
     }
+}
+
+/// Tells the kernel to say when each datagram came. Publishers estimate their way to us from these times, and a thread that is
+/// woken late on a busy machine reads many at once: by its own clock they would seem to have queued on the way.
+pub(crate) fn ask_for_times(socket: &socket2::Socket) -> io::Result<()> {
+    option::set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }
 
 /// Lets the kernel hand over several datagrams of one sender as one message (Linux 5.0 and later).
@@ -112,6 +121,7 @@ impl Inbox {
     /// Hands over what [`Self::fill`] has received: each datagram's sender, the local address it came to, and its buffer,
     /// whose memory may be exchanged.
     pub(crate) fn each(&mut self, mut found: impl FnMut(SocketAddr, Option<IpAddr>, &mut PacketBuffer)) {
+        let clocks = (Instant::now(), SystemTime::now());
         for at in 0..self.received {
             let Some(sender) = read_name(&self.names[at]) else {
                 continue;
@@ -123,8 +133,11 @@ impl Inbox {
             let further = self.split(at, length, size);
             // One that is longer than a buffer is cut here, and not authentic then.
             self.buffers[at].len = size.min(BUFFER_LEN);
+            let arrived = beside.stamp.and_then(|stamp| when(stamp, clocks));
+            self.buffers[at].arrived = arrived;
             found(sender, beside.local, &mut self.buffers[at]);
             for buffer in self.spare.iter_mut().take(further) {
+                buffer.arrived = arrived;
                 found(sender, beside.local, buffer);
             }
         }
@@ -155,4 +168,10 @@ impl Inbox {
         }
         count
     }
+}
+
+/// When a datagram came, by the clock that only goes forward; `None` when the two clocks do not fit together.
+fn when(stamp: Duration, (now, wall): (Instant, SystemTime)) -> Option<Instant> {
+    let age = wall.duration_since(SystemTime::UNIX_EPOCH + stamp).ok()?;
+    now.checked_sub(age).filter(|_| age <= MAX_AGE)
 }

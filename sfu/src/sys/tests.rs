@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -125,4 +125,33 @@ fn a_datagram_that_is_longer_than_a_buffer_is_cut_and_takes_no_other_along() {
     let (came, _) = receive(&to, 2);
     assert_eq!(came[0].2, vec![7; sfu_core::forward::BUFFER_LEN]);
     assert_eq!(came[1].2, b"after");
+}
+
+#[test]
+fn datagrams_that_are_read_together_keep_the_times_at_which_they_came() {
+    let server = bound("127.0.0.1:0");
+    ask_for_times(&server).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = address(&server);
+    let before = Instant::now();
+    client.send_to(b"one", to).unwrap();
+    std::thread::sleep(Duration::from_millis(30)); // the time between them is what is measured
+    client.send_to(b"two", to).unwrap();
+    std::thread::sleep(Duration::from_millis(30)); // as a thread that is woken late
+    let (mut inbox, mut times) = (Inbox::new(), Vec::new());
+    while times.len() < 2 {
+        let mut waits = [readable(server.as_raw_fd())];
+        wait(&mut waits, LIMIT);
+        inbox.fill(&server).unwrap();
+        inbox.each(|_, _, buffer| times.push(buffer.arrived.unwrap()));
+    }
+    let apart = times[1].saturating_duration_since(times[0]);
+    assert!(
+        (Duration::from_millis(29)..before.elapsed()).contains(&apart),
+        "{apart:?}"
+    );
+    assert!(
+        before.elapsed() >= apart + Duration::from_millis(29),
+        "both were read later than they came"
+    );
 }

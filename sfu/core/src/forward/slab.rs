@@ -1,5 +1,7 @@
 //! Received packets, kept where they were opened: the retransmission and key-frame cache of the shard.
 
+use std::time::Instant;
+
 use crate::rtp::{Frame, Header, Numbers, vp8, vp9};
 use crate::sdp::CodecKind;
 
@@ -16,6 +18,8 @@ pub struct PacketBuffer {
     pub bytes: Box<[u8; BUFFER_LEN]>,
     /// How much of it is used.
     pub len: usize,
+    /// When it came to this machine, where that is known better than by when it was read.
+    pub arrived: Option<Instant>,
 }
 
 impl Default for PacketBuffer {
@@ -23,6 +27,7 @@ impl Default for PacketBuffer {
         Self {
             bytes: Box::new([0; BUFFER_LEN]),
             len: 0,
+            arrived: None,
         }
     }
 }
@@ -35,6 +40,7 @@ impl PacketBuffer {
         };
         room.copy_from_slice(datagram);
         self.len = datagram.len();
+        self.arrived = None;
         true
     }
 

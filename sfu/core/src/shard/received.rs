@@ -168,7 +168,7 @@ impl Shard {
         };
         let found = header.extensions(buffer.datagram()).find(|(id, _)| *id == wanted);
         if let Some((_, &[high, low])) = found {
-            arrivals.note(u16::from_be_bytes([high, low]), now);
+            arrivals.note(u16::from_be_bytes([high, low]), buffer.arrived.unwrap_or(now));
             if member.arrivals_at.is_none() {
                 let at = now + FEEDBACK_INTERVAL;
                 member.arrivals_at = Some(at);
