@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use sfu::Handle;
 use signaling::ids::{CallId, UserId};
 use signaling::media::{IceCredentials, MediaError, MediaEvent, MediaOfferRequest, MediaPlane, MediaSeat, SlotPolicy};
-use signaling::protocol::{Binding, Intent, MediaSource, MediaWay, PauseReason, QualityReason, VideoCodec};
+use signaling::protocol::{
+    Binding, Intent, MediaSource, MediaWay, PauseReason, QualityReason, StreamQuality, VideoCodec,
+};
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
@@ -139,6 +141,10 @@ impl MediaPlane for Plane {
         self.handle.set_blocked(&outside(seat), to_source(source), blocked);
     }
 
+    fn set_limited(&self, seat: &MediaSeat, source: MediaSource, limited: bool) {
+        self.handle.set_limited(&outside(seat), to_source(source), limited);
+    }
+
     fn leave(&self, seat: &MediaSeat) {
         self.handle.leave(&outside(seat));
     }
@@ -186,8 +192,9 @@ fn translated(event: sfu::MediaEvent) -> MediaEvent {
             let codec = codec.and_then(from_codec);
             MediaEvent::Layers(inside(seat), from_source(source), active, codec)
         }
-        sfu::MediaEvent::Quality(seat, score, reason) => {
-            MediaEvent::Quality(inside(seat), score, reason.map(quality_reason))
+        sfu::MediaEvent::Quality(seat, score, reason, streams) => {
+            let streams = streams.into_iter().map(stream_quality).collect();
+            MediaEvent::Quality(inside(seat), score, reason.map(quality_reason), streams)
         }
         sfu::MediaEvent::RoomFailed(room) => MediaEvent::RoomFailed(CallId(room)),
     }
@@ -201,6 +208,16 @@ fn from_way(way: sfu::Way) -> MediaWay {
     }
 }
 
+fn stream_quality(stream: sfu::StreamQuality) -> StreamQuality {
+    StreamQuality {
+        mid: stream.mid,
+        user_id: UserId(stream.participant),
+        source: from_source(stream.source),
+        score: stream.score,
+        reason: quality_reason(stream.reason),
+    }
+}
+
 fn quality_reason(reason: sfu::QualityReason) -> QualityReason {
     match reason {
         sfu::QualityReason::Lost => QualityReason::Lost,
@@ -208,6 +225,7 @@ fn quality_reason(reason: sfu::QualityReason) -> QualityReason {
         sfu::QualityReason::Delay => QualityReason::Delay,
         sfu::QualityReason::Bandwidth => QualityReason::Bandwidth,
         sfu::QualityReason::Cpu => QualityReason::Cpu,
+        sfu::QualityReason::Paused => QualityReason::Paused,
     }
 }
 

@@ -38,6 +38,7 @@ impl Worker {
             Command::SetBlocked(room, id, source, blocked) => {
                 self.shard.set_blocked(now, room, id, source, blocked);
             }
+            Command::SetLimited(id, source, limited) => self.shard.set_limited(id, source, limited),
             Command::Leave(id) => {
                 self.shard.leave(now, id);
                 if let Some((_, name)) = self.present.remove(&id) {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::doors::Shared;
 use crate::lines::FIRST_LINE;
-use crate::messages::{Binding, MediaEvent, Told, Way};
+use crate::messages::{Binding, MediaEvent, StreamQuality, Told, Way};
 use crate::registry::Registry;
 
 /// The event queue of the media plane.
@@ -78,7 +78,18 @@ fn named(registry: &Registry, event: Event) -> Option<MediaEvent> {
             active,
             codec,
         } => MediaEvent::Layers(seat(participant)?, source, active, codec),
-        Event::Quality(id, score, reason) => MediaEvent::Quality(seat(id)?, score.get(), reason),
+        Event::Quality(id, score, reason, streams) => {
+            let named = streams.into_iter().filter_map(|stream| {
+                Some(StreamQuality {
+                    mid: stream.mid,
+                    participant: seat(stream.participant)?.participant,
+                    source: stream.source,
+                    score: stream.score.get(),
+                    reason: stream.reason,
+                })
+            });
+            MediaEvent::Quality(seat(id)?, score.get(), reason, named.collect())
+        }
         Event::RoomFailed(_) => return None,
     })
 }

@@ -130,6 +130,13 @@ impl Handle {
         }
     }
 
+    /// The participant says whether their processor limits what they send of a source. Viewers are told.
+    pub fn set_limited(&self, seat: &Seat, source: Source, limited: bool) {
+        if let Some((id, shard)) = self.shared.registry().placed(seat) {
+            self.shared.tell(shard, Command::SetLimited(id, source, limited));
+        }
+    }
+
     /// Ends the participant's transport.
     pub fn leave(&self, seat: &Seat) {
         let mut registry = self.shared.registry();

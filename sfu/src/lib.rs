@@ -32,7 +32,9 @@ pub use delays::{DELAY_BOUNDS, Delays};
 pub use events::Events;
 pub use handle::{Handle, start, start_with_tunnels};
 pub use lines::{Inlet, Outflow, Piece};
-pub use messages::{Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy, Way};
+pub use messages::{
+    Binding, Intent, MediaError, MediaEvent, OfferRequest, Seat, ShardSnapshot, SlotPolicy, StreamQuality, Way,
+};
 pub use sfu_core::quality::Reason as QualityReason;
 pub use sfu_core::sdp::{CodecKind, CodecPolicy};
 pub use sfu_core::shard::{Counters, Drop, MAX_SHARDS, PauseReason};

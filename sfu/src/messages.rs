@@ -103,6 +103,21 @@ pub struct Binding {
     pub paused: Option<PauseReason>,
 }
 
+/// A stream that is not as good as it could be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamQuality {
+    /// The receive m-line.
+    pub mid: String,
+    /// Whose.
+    pub participant: String,
+    /// Which of theirs.
+    pub source: Source,
+    /// 3 fair to 1 bad.
+    pub score: u8,
+    /// The first reason why it is not better.
+    pub reason: QualityReason,
+}
+
 /// How media travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -133,8 +148,9 @@ pub enum MediaEvent {
     Speakers(String, Vec<String>),
     /// What a publisher should send of a source: by layer, smallest first, whether somebody watches it, and the codec.
     Layers(Seat, Source, Vec<bool>, Option<CodecKind>),
-    /// How good the connection to a participant is, 4 good to 1 bad, and why it is not better. Only when it changed.
-    Quality(Seat, u8, Option<QualityReason>),
+    /// How good the connection to a participant is, 4 good to 1 bad, why it is not better, and the streams to them that are
+    /// not good. Only when something of it changed.
+    Quality(Seat, u8, Option<QualityReason>, Vec<StreamQuality>),
     /// A defect ended the room; its participants have no transport any more.
     RoomFailed(String),
 }
@@ -179,6 +195,7 @@ pub(crate) enum Command {
         oneshot::Sender<Result<(), MediaError>>,
     ),
     SetBlocked(RoomId, ParticipantId, Source, bool),
+    SetLimited(ParticipantId, Source, bool),
     Leave(ParticipantId),
     CloseRoom(RoomId),
     /// The room is in these shards; the first decides who speaks.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::ids::{CallId, UserId};
-use crate::protocol::{Binding, Intent, MediaSource, MediaWay, QualityReason, VideoCodec};
+use crate::protocol::{Binding, Intent, MediaSource, MediaWay, QualityReason, StreamQuality, VideoCodec};
 
 /// A participant's place in the media plane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,7 +99,7 @@ pub enum MediaEvent {
     /// What this publisher should send of a source: which layers somebody watches, and the codec.
     Layers(MediaSeat, MediaSource, Vec<bool>, Option<VideoCodec>),
     /// How good the connection to this participant is, 4 good to 1 bad, and why it is not better.
-    Quality(MediaSeat, u8, Option<QualityReason>),
+    Quality(MediaSeat, u8, Option<QualityReason>, Vec<StreamQuality>),
     /// Media to this participant travels this way now. The first one comes before `Connected`.
     Way(MediaSeat, MediaWay),
     /// The room ended by itself (a defect in it was contained); its participants have no transport any more.
@@ -117,6 +117,8 @@ pub trait MediaPlane: Send + Sync + 'static {
     async fn intents(&self, seat: &MediaSeat, intents: Vec<Intent>) -> Result<(), MediaError>;
     /// Stops (or lets through) a source of this participant, whatever they send.
     fn set_blocked(&self, seat: &MediaSeat, source: MediaSource, blocked: bool);
+    /// The participant says whether their processor limits what they send of a source. Viewers are told.
+    fn set_limited(&self, seat: &MediaSeat, source: MediaSource, limited: bool);
     /// Ends the participant's transport.
     fn leave(&self, seat: &MediaSeat);
     /// Ends the room and every transport in it.

@@ -17,16 +17,19 @@ pub enum Reason {
     Bandwidth,
     /// The sender's own machine cannot keep up.
     Cpu,
+    /// Nothing of a stream is sent, because there is no room for it. Never of a whole connection.
+    Paused,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers, with their names in metrics.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Lost, "lost"),
         (Self::Loss, "loss"),
         (Self::Delay, "delay"),
         (Self::Bandwidth, "bandwidth"),
         (Self::Cpu, "cpu"),
+        (Self::Paused, "paused"),
     ];
 }
 
@@ -82,12 +85,49 @@ impl Default for Facts {
     }
 }
 
-/// Scores it; the reason is that of the worst part, and there is none for a good connection.
+/// One stream on its way to one viewer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StreamFacts {
+    /// There is no room for it.
+    pub paused: bool,
+    /// How many layers it is below the one that suits its tile, for want of room.
+    pub below: u8,
+    /// Part of the publisher's packets that is lost on the way to us for good, 0 to 1.
+    pub loss: f64,
+    /// The publisher says that their processor limits it.
+    pub cpu: bool,
+}
+
+/// The bounds of loss are where Opus with concealment becomes heard (3 %), bothersome (8 %) and hard to follow (20 %).
+const LOSS: [f64; 3] = [0.03, 0.08, 0.20];
+
+/// From 4 down by one for each bound that is reached.
+fn step(value: f64, bounds: [f64; 3]) -> u8 {
+    4 - bounds.iter().filter(|bound| value >= **bound).count() as u8
+}
+
+fn worst<const N: usize>(parts: [(u8, Reason); N]) -> (Score, Option<Reason>) {
+    let worst = parts
+        .into_iter()
+        .min_by_key(|(score, _)| *score)
+        .filter(|(score, _)| *score < 4);
+    worst.map_or((Score::GOOD, None), |(score, reason)| (Score(score), Some(reason)))
+}
+
+/// Scores a stream. What is wrong with the viewer's whole connection is not repeated for each of them.
+pub fn score_stream(facts: &StreamFacts) -> (Score, Option<Reason>) {
+    worst([
+        (if facts.paused { 1 } else { 4 }, Reason::Paused),
+        (step(facts.loss, LOSS), Reason::Loss),
+        (4_u8.saturating_sub(facts.below).max(2), Reason::Bandwidth),
+        (if facts.cpu { 3 } else { 4 }, Reason::Cpu),
+    ])
+}
+
+/// Scores a connection; the reason is that of the worst part, and there is none for a good connection.
 ///
-/// The bounds of loss are where Opus with concealment becomes heard (3 %), bothersome (8 %) and hard to follow (20 %); those
-/// of delay are ITU-T G.114's 150 and 400 ms one way, doubled.
+/// The bounds of delay are ITU-T G.114's 150 and 400 ms one way, doubled.
 pub fn score(facts: &Facts) -> (Score, Option<Reason>) {
-    let step = |value: f64, bounds: [f64; 3]| 4 - bounds.iter().filter(|bound| value >= **bound).count() as u8;
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let share = match (facts.used.as_bps() as f64, facts.wanted.as_bps() as f64) {
         (_, wanted) if wanted <= 0.0 => 1.0,
@@ -99,26 +139,63 @@ pub fn score(facts: &Facts) -> (Score, Option<Reason>) {
         (0, _) => 2,
         _ => 2.min(step(1.0 - share, [0.7, 0.8, 0.95]).max(1)),
     };
-    let parts = [
+    worst([
         (step(ms(facts.silent), [1_000.0, 2_000.0, 3_000.0]), Reason::Lost),
-        (step(facts.loss, [0.03, 0.08, 0.20]), Reason::Loss),
+        (step(facts.loss, LOSS), Reason::Loss),
         (
             step(ms(facts.round_trip), [300.0, 500.0, 800.0]).min(step(ms(facts.queue), [80.0, 200.0, 500.0])),
             Reason::Delay,
         ),
         (bandwidth, Reason::Bandwidth),
         (if facts.cpu { 3 } else { 4 }, Reason::Cpu),
-    ];
-    let worst = parts
-        .into_iter()
-        .min_by_key(|(score, _)| *score)
-        .filter(|(score, _)| *score < 4);
-    worst.map_or((Score::GOOD, None), |(score, reason)| (Score(score), Some(reason)))
+    ])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_is_as_bad_as_the_worst_that_happens_to_it() {
+        let good = StreamFacts::default();
+        let cases = [
+            (good, 4, None),
+            (StreamFacts { below: 1, ..good }, 3, Some(Reason::Bandwidth)),
+            (StreamFacts { below: 5, ..good }, 2, Some(Reason::Bandwidth)),
+            (
+                StreamFacts {
+                    loss: 0.1,
+                    below: 1,
+                    ..good
+                },
+                2,
+                Some(Reason::Loss),
+            ),
+            (StreamFacts { cpu: true, ..good }, 3, Some(Reason::Cpu)),
+            (
+                StreamFacts {
+                    cpu: true,
+                    below: 2,
+                    ..good
+                },
+                2,
+                Some(Reason::Bandwidth),
+            ),
+            (
+                StreamFacts {
+                    paused: true,
+                    loss: 0.3,
+                    ..good
+                },
+                1,
+                Some(Reason::Paused),
+            ),
+        ];
+        for (facts, expected, reason) in cases {
+            let (score, found) = score_stream(&facts);
+            assert_eq!((score.get(), found), (expected, reason), "{facts:?}");
+        }
+    }
 
     #[test]
     fn table_of_cases() {

@@ -74,12 +74,13 @@ fn handle(app: &Arc<App>, event: MediaEvent) {
             });
             seats::to_call(app, &call, None, body);
         }
-        MediaEvent::Quality(seat, score, reason) => {
+        MediaEvent::Quality(seat, score, reason, streams) => {
             app.quality.note(&seat, Heard::Score(score, reason));
             let body = RealtimeBody::Quality(Quality {
                 call_id: seat.room.clone(),
                 score,
                 reason,
+                streams,
             });
             to_seat(app, &seat, Realtime::new(&body), |_, _| {});
         }

@@ -62,6 +62,9 @@ pub enum Command {
     MediaOffer(MediaOffer),
     /// What the page wants to see.
     Intents(Intents),
+    /// Whether the own processor limits what is sent of a source, as the browser says; others see it as a stream's quality.
+    /// Said when it changes, and again for a new connection.
+    Limited(Limited),
     /// A fresh token of the same person for this connection, which ends with 4401 when its token expires. Never stored
     /// with the commands.
     RenewToken(RenewToken),
@@ -236,6 +239,18 @@ pub struct Intents {
     pub call_id: CallId,
     /// One per slot that should show something; a slot that is not named is freed.
     pub slots: Vec<Intent>,
+}
+
+/// Fields of `limited`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Limited {
+    /// Which call.
+    pub call_id: CallId,
+    /// Which source.
+    pub source: MediaSource,
+    /// The processor limits it.
+    pub cpu: bool,
 }
 
 /// What one slot should show.

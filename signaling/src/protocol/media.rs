@@ -72,7 +72,7 @@ pub enum PauseReason {
     NoMedia,
 }
 
-/// Fields of `quality`: the connection from the server to this participant.
+/// Fields of `quality`: the connection from the server to this participant, and what comes by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Quality {
@@ -82,6 +82,26 @@ pub struct Quality {
     pub score: u8,
     /// The first reason why it is not better; none when it is good.
     pub reason: Option<QualityReason>,
+    /// The streams that are not good, all of them every time. What is wrong with the whole connection is not repeated here.
+    #[serde(default)]
+    pub streams: Vec<StreamQuality>,
+}
+
+/// A stream that this participant gets and that is not as good as it could be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamQuality {
+    /// The receive m-line that carries it.
+    pub mid: String,
+    /// Whose.
+    pub user_id: UserId,
+    /// Which of theirs.
+    pub source: MediaSource,
+    /// 3 fair, 2 poor, 1 bad.
+    pub score: u8,
+    /// The first reason why it is not better: `bandwidth` (a smaller picture than the tile could show), `paused`, `loss` (on the
+    /// way from its publisher to the server) or `cpu`.
+    pub reason: QualityReason,
 }
 
 /// Why a connection is not as good as it could be.
@@ -98,6 +118,8 @@ pub enum QualityReason {
     Bandwidth,
     /// The sender's own machine cannot keep up.
     Cpu,
+    /// Nothing of a stream is sent: there is no room for it. Of streams only.
+    Paused,
 }
 
 /// Fields of `layers`: what a publisher should send of a source. Layers are simulcast streams, or the spatial layers of one

@@ -46,6 +46,11 @@ pub(super) async fn carry_out(app: &Arc<App>, session: &Arc<Session>, request: &
             app.media.intents(&seat, intents.slots).await.map_err(refused)?;
             done()
         }
+        Command::Limited(limited) => {
+            let seat = own_seat(app, session, &limited.call_id)?;
+            app.media.set_limited(&seat, limited.source, limited.cpu);
+            done()
+        }
         Command::Mute(mute) if mute.user_id.is_none() => {
             live::own_source(app, &mute.call_id, &actor, mute.source, false)?;
             done()

@@ -2,11 +2,46 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::Server;
+use crate::common::{Server, Told};
 use serde_json::{Value, json};
 use signaling::ids::CallId;
 use signaling::media::{MediaEvent, MediaSeat};
-use signaling::protocol::QualityReason;
+use signaling::protocol::{MediaSource, QualityReason, StreamQuality};
+
+#[tokio::test]
+async fn a_sender_says_that_their_processor_limits_them_and_a_viewer_is_told_which_stream_it_is() {
+    let server = Server::start().await;
+    let mut ivan = server.tab(&server.ivan, "i").await;
+    let mut maria = server.tab(&server.maria, "m").await;
+    let made = ivan
+        .done("start_call", json!({"chatId": server.direct, "type": "video"}))
+        .await;
+    let limited = json!({"callId": made["callId"], "source": "camera", "cpu": true});
+    let refused = maria.ask("limited", limited.clone()).await;
+    assert_eq!(refused["err"]["code"], "FORBIDDEN", "no seat yet");
+    maria.done("accept_call", json!({"callId": made["callId"]})).await;
+    maria.done("limited", limited).await;
+    let seat = |user: &signaling::ids::UserId| MediaSeat {
+        room: CallId(made["callId"].as_str().unwrap().to_owned()),
+        participant: user.clone(),
+    };
+    let said = Told::Limited(seat(&server.maria), MediaSource::Camera, true);
+    server.media.was_told(|told| *told == said).await;
+
+    let stream = StreamQuality {
+        mid: "9".to_owned(),
+        user_id: server.maria.clone(),
+        source: MediaSource::Camera,
+        score: 3,
+        reason: QualityReason::Cpu,
+    };
+    let good = MediaEvent::Quality(seat(&server.ivan), 4, None, vec![stream]);
+    server.media.say(good).await;
+    let told = ivan.event("quality").await;
+    assert_eq!((&told["score"], &told["reason"]), (&json!(4), &Value::Null));
+    let expected = json!([{"mid": "9", "userId": server.maria, "source": "camera", "score": 3, "reason": "cpu"}]);
+    assert_eq!(told["streams"], expected);
+}
 
 #[tokio::test]
 async fn the_details_of_a_call_say_whose_connection_was_poor_and_why() {
@@ -25,7 +60,7 @@ async fn the_details_of_a_call_say_whose_connection_was_poor_and_why() {
     for user in [&server.ivan, &server.maria] {
         server.media.say(MediaEvent::Connected(seat(user))).await;
     }
-    let poor = MediaEvent::Quality(seat(&server.ivan), 2, Some(QualityReason::Loss));
+    let poor = MediaEvent::Quality(seat(&server.ivan), 2, Some(QualityReason::Loss), Vec::new());
     server.media.say(poor).await;
     assert_eq!(ivan.event("quality").await["reason"], "loss");
     ivan.done("end_call", json!({"callId": call})).await;

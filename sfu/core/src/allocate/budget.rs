@@ -15,6 +15,9 @@ pub struct Budget {
     pub lowest: Bitrate,
     /// The most of the last 1.5 s.
     pub highest: Bitrate,
+    /// Nothing is known of the path yet: a floor for everybody, and no more. A probe that is on its way says within a round trip
+    /// whether there is room, and on a narrow link what was begun with is a queue before the first feedback can come.
+    pub guessed: bool,
 }
 
 impl Budget {
@@ -25,6 +28,7 @@ impl Budget {
             carries: bitrate,
             lowest: bitrate,
             highest: bitrate,
+            guessed: false,
         }
     }
 }
@@ -74,6 +78,7 @@ impl Recent {
             carries: bitrate,
             lowest,
             highest: highest.fold(bitrate, Bitrate::max),
+            guessed: false,
         }
     }
 }

@@ -92,9 +92,14 @@ pub fn allocate(snapshot: &Snapshot, budget: Budget) -> Decisions {
     let mut chosen: Vec<(u16, Option<usize>)> = Vec::with_capacity(order.len());
     let mut used = snapshot.first;
 
-    // A floor that flows is measured by what the path carries, not by what is left while a queue is drained: the key frame of
-    // a small picture is a queue on a narrow link, and to pause the picture for it costs another key frame.
-    let stay = [budget.carries, budget.now].map(|rate| rate.scaled(TOLERATED).min(budget.highest));
+    // What flows is measured by what the path carries, not by what is left while a queue is drained: the key frame of a picture
+    // that has just been entered is a queue, and to leave it for that costs another key frame. (On 1 Mbit/s the middle layer was
+    // entered and left every 5 s for ever.) A floor is tolerated above it as well; more than a floor has to fit.
+    let tolerated = |rate: Bitrate| rate.scaled(TOLERATED).min(budget.highest);
+    let stay = [
+        tolerated(budget.carries),
+        tolerated(budget.now).max(budget.carries.min(budget.highest)),
+    ];
     let fits = |stream: &StreamView, rung: usize, sum: Bitrate| {
         let flows = stream.now.is_some_and(|now| rung <= now);
         sum <= stay[rung.min(1)] && flows || sum.scaled(RESERVE) <= budget.lowest
@@ -109,7 +114,11 @@ pub fn allocate(snapshot: &Snapshot, budget: Budget) -> Decisions {
         chosen.push((stream.slot, flows.then_some(0)));
     }
     order.sort_by_key(climb_order);
-    let highest = order.iter().map(|s| s.rungs.len()).max().unwrap_or(0);
+    let highest = if budget.guessed {
+        0
+    } else {
+        order.iter().map(|s| s.rungs.len()).max().unwrap_or(0)
+    };
     for rung in 1..highest {
         for stream in &order {
             let Some(choice) = chosen.iter_mut().find(|(slot, _)| *slot == stream.slot) else {

@@ -128,6 +128,7 @@ fn a_short_dip_takes_nothing_away_and_a_deep_one_does_at_once() {
         carries: kbps(now),
         lowest: kbps(lowest),
         highest: kbps(highest),
+        guessed: false,
     };
     let rung = |budget| run(&sent, budget)[0].1;
     assert_eq!(rung(budget(800, 800, 1_000)), Some(2), "a saw-tooth");
@@ -153,12 +154,30 @@ fn a_queue_that_is_drained_pauses_no_floor_that_flows_and_lets_nothing_begin() {
         carries: kbps(carries),
         lowest: kbps(40),
         highest: kbps(400),
+        guessed: false,
     };
     let rung = |stream, budget| run(&[stream], budget)[0].1;
     assert_eq!(rung(sent(0), draining(360)), Some(0));
-    assert_eq!(rung(sent(1), draining(360)), Some(0), "but nothing above it");
+    assert_eq!(
+        rung(sent(1), draining(360)),
+        Some(1),
+        "nor anything else that the path carries"
+    );
+    assert_eq!(rung(sent(1), draining(340)), Some(0), "but nothing that it does not");
     assert_eq!(rung(stream(0, 360, &LAYERS), draining(360)), None, "and nothing begins");
     assert_eq!(rung(sent(0), draining(90)), None, "the path itself carries too little");
+}
+
+#[test]
+fn before_anything_is_known_everybody_gets_a_floor_and_nobody_more() {
+    let guessed = Budget {
+        guessed: true,
+        ..Budget::steady(kbps(1_000))
+    };
+    let grid: Vec<StreamView> = (0..12).map(|slot| stream(slot, 360, &LAYERS)).collect();
+    let given: Vec<_> = run(&grid, guessed).into_iter().filter_map(|(_, rung)| rung).collect();
+    assert_eq!(given, [0; 8], "as many as fit");
+    assert_eq!(run(&grid[..1], guessed)[0].1, Some(0));
 }
 
 #[test]
@@ -237,7 +256,7 @@ proptest! {
         let settled = allocate(&snapshot, steady);
         for factor in wobble {
             let now = kbps(budget).scaled(factor);
-            let decisions = allocate(&snapshot, Budget { now, carries: now, lowest: now, highest: kbps(budget) });
+            let decisions = allocate(&snapshot, Budget { now, carries: now, lowest: now, ..steady });
             prop_assert_eq!(&decisions.streams, &settled.streams, "it oscillates");
             follow(&mut snapshot, &decisions);
         }

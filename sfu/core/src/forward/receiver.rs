@@ -17,6 +17,9 @@ const FRESH: Duration = Duration::from_millis(1_000);
 /// A stream without a packet for this long is not live.
 const LIVE: Duration = Duration::from_millis(2_000);
 
+/// Weight of what one report found in the smoothed loss: reports are 200 ms apart, this is two seconds.
+const LOSS_WEIGHT: f64 = 0.1;
+
 /// What to do with a packet that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -52,6 +55,8 @@ pub struct Receiver {
     base: u64,
     received: u64,
     reported: (u64, u64),
+    /// Smoothed part that did not come between two reports.
+    loss: f64,
     jitter: u64,
     transit: Option<u32>,
 }
@@ -75,6 +80,7 @@ impl Receiver {
             base: 0,
             received: 0,
             reported: (0, 0),
+            loss: 0.0,
             jitter: 0,
             transit: None,
         }
@@ -242,6 +248,9 @@ impl Receiver {
         let (expected_before, received_before) = std::mem::replace(&mut self.reported, (expected, self.received));
         let expected_now = expected - expected_before;
         let lost_now = expected_now.saturating_sub(self.received.saturating_sub(received_before));
+        if expected_now > 0 {
+            self.loss += LOSS_WEIGHT * (lost_now as f64 / expected_now as f64 - self.loss);
+        }
         let (last_report, since) = self.clock.last_report(now).unwrap_or_default();
         Some(ReportBlock {
             ssrc,
@@ -252,6 +261,11 @@ impl Receiver {
             last_report,
             delay: (since.as_nanos() * 65_536 / 1_000_000_000) as u32,
         })
+    }
+
+    /// Part of the packets of the last seconds that did not come, not even late, 0 to 1.
+    pub fn loss(&self) -> f64 {
+        self.loss
     }
 
     /// Gives every kept packet back.

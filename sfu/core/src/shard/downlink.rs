@@ -18,6 +18,8 @@ use super::Shard;
 use super::backlog::Queue;
 use super::data::Meter;
 use super::pacing::{DATAGRAM, Waiting};
+use super::repeats::Repeats;
+use super::streams_scored::StreamQuality;
 use crate::allocate::{Budget, Recent};
 use crate::pacer::Pacer;
 use crate::quality::{Facts, Reason, Score, score};
@@ -60,6 +62,8 @@ pub(super) struct Downlink {
     /// Packets and steps that are due within a millisecond are done together.
     pub not_before: Instant,
     pub pacer: Pacer<Waiting>,
+    /// Second copies of retransmissions.
+    pub(super) repeats: Repeats,
     /// What its connection has not taken, where it is one by TCP.
     pub(super) queue: Queue,
     recent: Recent,
@@ -78,6 +82,8 @@ pub(super) struct Downlink {
     wanted: Bitrate,
     /// When the connection was scored, and what was told.
     scored: (Option<Instant>, (Score, Option<Reason>)),
+    /// What was told of single streams.
+    pub(super) streams: Vec<StreamQuality>,
 }
 
 impl Downlink {
@@ -96,6 +102,7 @@ impl Downlink {
             number: 0,
             not_before: now,
             pacer: Pacer::new(Bitrate::bps(u64::MAX), now),
+            repeats: Repeats::new(now),
             queue: Queue::default(),
             recent: Recent::new(START, now),
             data: Meter::default(),
@@ -108,6 +115,7 @@ impl Downlink {
             used: Bitrate::ZERO,
             wanted: Bitrate::ZERO,
             scored: (None, (Score::GOOD, None)),
+            streams: Vec::new(),
         }
     }
 
@@ -118,6 +126,7 @@ impl Downlink {
         *self = Self {
             number: self.number,
             scored: self.scored,
+            streams: std::mem::take(&mut self.streams),
             limits: std::mem::take(&mut self.limits),
             undecided: self.undecided,
             ..Self::new(now)
@@ -226,7 +235,8 @@ impl Downlink {
     /// When the next packet that waits, or padding, may go.
     pub(super) fn next_packet(&self) -> Option<Instant> {
         let probing = self.numbered && self.estimator.probe().is_some();
-        self.pacer.next_deadline(probing).map(|at| at.max(self.not_before))
+        let next = [self.pacer.next_deadline(probing), self.repeats.next_deadline()];
+        next.into_iter().flatten().min().map(|at| at.max(self.not_before))
     }
 
     /// When the estimator wants to be called.
@@ -248,6 +258,7 @@ impl Downlink {
         }
         let mut budget = self.recent.note(estimate.bitrate, now);
         budget.carries = estimate.carries;
+        budget.guessed = !estimate.known;
         let known = self.known_since.filter(|_| estimate.known);
         if known.is_none_or(|since| now.saturating_duration_since(since) < SETTLING) {
             budget.lowest = budget.now;
@@ -259,6 +270,7 @@ impl Downlink {
     /// The budget, when slots should be allotted anew now.
     pub(super) fn due(&mut self, now: Instant) -> Option<Budget> {
         let estimate = self.estimator.estimate();
+        self.repeats.note(now, estimate.loss, estimate.queue);
         let (at, before) = self.allocated;
         let early = at.is_some_and(|at| now.saturating_duration_since(at) < ALLOCATE_INTERVAL);
         // Who never says what arrives gets what was begun with, and then less and less.

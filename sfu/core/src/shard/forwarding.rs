@@ -227,8 +227,28 @@ impl Shard {
             csrc: 0,
             again: Some(answer.index),
         };
+        self.repeat(now, viewer.member, item);
         if !self.hold(now, viewer.member, item) {
             self.send_again(now, viewer, answer.key, answer.index);
+        }
+    }
+
+    /// Plans the second copy of a retransmission, where the path is worth it and the allowance has room for it.
+    fn repeat(&mut self, now: Instant, key: u32, item: Waiting) {
+        let Some(bytes) = self.packets.get(item.packet).map(|(bytes, _)| bytes.len()) else {
+            return;
+        };
+        let Some(member) = self.members.get_mut(key as usize) else {
+            return;
+        };
+        let Some(downlink) = member.downlink.as_mut().filter(|downlink| downlink.repeats.help(now)) else {
+            return;
+        };
+        if member.retransmission_budget >= bytes && downlink.repeats.add(now, item) {
+            member.retransmission_budget -= bytes;
+            if let Some(at) = downlink.next_packet() {
+                self.schedule_exactly(key, at);
+            }
         }
     }
 

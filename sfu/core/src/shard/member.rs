@@ -121,6 +121,8 @@ pub(super) struct Track {
     pub rids: Vec<String>,
     pub layers: Vec<Layer>,
     pub blocked: bool,
+    /// Their processor limits it, they say.
+    pub limited: bool,
     pub started: bool,
     pub level: Level,
     pub watched: Watched,
@@ -230,6 +232,7 @@ impl Track {
             codecs,
             rids,
             blocked: false,
+            limited: false,
             started: false,
             level: Level::default(),
             watched: Watched::default(),

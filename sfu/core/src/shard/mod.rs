@@ -32,9 +32,11 @@ mod pacing;
 mod rebind;
 mod received;
 mod relay;
+mod repeats;
 mod report;
 mod rooms;
 mod streams;
+mod streams_scored;
 mod tick;
 mod timers;
 
@@ -47,6 +49,7 @@ pub use bindings::{Binding, PauseReason};
 pub use counters::{Counters, Drop};
 pub use negotiate::{OfferError, OfferRequest};
 pub use relay::{LayerFacts, MAX_SHARDS, PacketHead, Post, RelayedPacket, TrackFacts, TrackIntro, Word};
+pub use streams_scored::StreamQuality;
 
 use crate::forward::{Arena, ShardClock, Slab};
 use crate::quality::{Reason, Score};
@@ -110,8 +113,9 @@ pub enum Event {
         /// The room's codec, among those that this publisher has negotiated.
         codec: Option<CodecKind>,
     },
-    /// How good the connection to this participant is now, and the first reason why it is not better. Only when it changed.
-    Quality(ParticipantId, Score, Option<Reason>),
+    /// How good the connection to this participant is now, the first reason why it is not better, and which of the streams
+    /// that they get are not good. Only when something of it changed.
+    Quality(ParticipantId, Score, Option<Reason>, Vec<StreamQuality>),
     /// A defect ended the room; all of its transports are gone.
     RoomFailed(RoomId),
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sfu_bwe::Estimator;
 
 use super::member::{Bound, Slot, Viewer};
-use super::{Drop, Event, Shard};
+use super::{Drop, Shard};
 use crate::forward::PacketKey;
 use crate::pacer::{Class, Pass};
 use crate::transport::MAX_SEAL_OVERHEAD;
@@ -75,7 +75,11 @@ impl Shard {
         downlink.estimator().handle_timeout(now);
         let budget = downlink.due(now);
         let scored = downlink.score(now);
-        let id = member.id;
+        while let Some(copy) = self.downlink(key).and_then(|downlink| downlink.repeats.due(now)) {
+            if !self.hold(now, key, copy) {
+                self.release(now, key, copy);
+            }
+        }
         while let Some((_, item)) = self.downlink(key).and_then(|downlink| downlink.pacer.poll(now)) {
             if !self.release(now, key, item)
                 && let Some(downlink) = self.downlink(key)
@@ -87,11 +91,8 @@ impl Shard {
         if let Some(budget) = budget {
             self.allot(now, key, budget);
         }
-        if let Some((score, reason, changed)) = scored {
-            self.counters.score(score, reason);
-            if changed {
-                self.event(Event::Quality(id, score, reason));
-            }
+        if let Some(scored) = scored {
+            self.tell_quality(key, scored);
         }
     }
 

@@ -38,6 +38,7 @@ impl MediaPlane for NoMedia {
         Err(MediaError::Unavailable)
     }
     fn set_blocked(&self, _: &MediaSeat, _: MediaSource, _: bool) {}
+    fn set_limited(&self, _: &MediaSeat, _: MediaSource, _: bool) {}
     fn leave(&self, _: &MediaSeat) {}
     fn close_room(&self, _: &CallId) {}
     fn events(&self) -> Option<mpsc::Receiver<MediaEvent>> {

@@ -15,6 +15,7 @@ pub enum Told {
     Restart(MediaSeat, String),
     Intents(MediaSeat, usize),
     Blocked(MediaSeat, MediaSource, bool),
+    Limited(MediaSeat, MediaSource, bool),
     Leave(MediaSeat),
     CloseRoom(CallId),
 }
@@ -89,6 +90,9 @@ impl MediaPlane for FakeMedia {
     }
     fn set_blocked(&self, seat: &MediaSeat, source: MediaSource, blocked: bool) {
         self.note(Told::Blocked(seat.clone(), source, blocked));
+    }
+    fn set_limited(&self, seat: &MediaSeat, source: MediaSource, limited: bool) {
+        self.note(Told::Limited(seat.clone(), source, limited));
     }
     fn leave(&self, seat: &MediaSeat) {
         self.note(Told::Leave(seat.clone()));

@@ -227,6 +227,7 @@ impl Shard {
         for (track, (facts, rates)) in member.tracks.iter_mut().zip(tracks) {
             news |= track.told != facts;
             track.started |= facts.started;
+            track.limited = facts.limited;
             for (layer, known) in track.layers.iter_mut().zip(&facts.layers) {
                 layer.live = known.live;
                 layer.shape.learn(known.heights);

@@ -76,6 +76,11 @@ pub struct TrackIntro {
 pub struct TrackFacts {
     /// Packets have come.
     pub started: bool,
+    /// The publisher's processor limits it, they say.
+    pub limited: bool,
+    /// Percent of its packets that are lost on the way to the home, rounded down to a step of the score, so that it is told
+    /// only when that changes.
+    pub loss: u8,
     /// Of each simulcast stream.
     pub layers: SmallVec<[LayerFacts; 3]>,
 }

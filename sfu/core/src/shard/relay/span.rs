@@ -257,6 +257,11 @@ impl Track {
         });
         TrackFacts {
             started: self.started,
+            limited: self.limited,
+            loss: [20, 8, 3]
+                .into_iter()
+                .find(|step| self.loss() * 100.0 >= f64::from(*step))
+                .unwrap_or(0),
             layers: layers.collect(),
         }
     }

@@ -1,5 +1,12 @@
 import { useSignal } from "@preact/signals";
-import { type CallSession, type CallView, isSeated, type RosterEntry, type WantedTile } from "@ringhall/core";
+import {
+  type CallSession,
+  type CallView,
+  isSeated,
+  type RosterEntry,
+  type StreamQuality,
+  type WantedTile,
+} from "@ringhall/core";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { type Grid, gridLayout } from "../layout/grid.ts";
@@ -67,6 +74,7 @@ export function Stage({ session, view, alone }: Props) {
       stream={session.stream(entry.id, source)}
       live={entry.id === myId ? view[source] : entry.sources[source]}
       paused={view.bindings.find((slot) => slot.userId === entry.id && slot.source === source)?.reason ?? null}
+      quality={streamQuality(view, entry.id, source, myId)}
       muted={entry.id === myId ? !view.mic : !entry.sources.mic}
       speaking={view.speakers.includes(entry.id)}
     />
@@ -122,6 +130,16 @@ function selfEntry(view: CallView, myId: string): RosterEntry {
   const sources = { mic: view.mic, camera: view.camera, screen: view.screen, screenAudio: false, mutedBy: null };
   const name = me.value?.name ?? "";
   return { id: myId, name, avatar: me.value?.avatar ?? null, status: "joined", moderator: false, sources, hand: null };
+}
+
+/** What is wrong with a picture, or with the voice that belongs to it: as the server says; for the own one, this device. */
+function streamQuality(view: CallView, id: string, source: "camera" | "screen", myId: string): StreamQuality | null {
+  if (id !== myId) {
+    const of = (wanted: string) =>
+      view.quality.streams.find((stream) => stream.userId === id && stream.source === wanted) ?? null;
+    return of(source) ?? (source === "camera" ? of("mic") : null);
+  }
+  return view.limited.includes(source) ? { mid: "", userId: id, source, score: 3, reason: "cpu" } : null;
 }
 
 function screensOf(view: CallView, others: readonly RosterEntry[], self: RosterEntry): RosterEntry[] {

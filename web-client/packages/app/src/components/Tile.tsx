@@ -1,11 +1,12 @@
 import { useSignal } from "@preact/signals";
-import type { PauseReason, RosterEntry } from "@ringhall/core";
+import type { PauseReason, RosterEntry, StreamQuality } from "@ringhall/core";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
 import { reactions } from "../state/reactions.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Icon } from "./Icon.tsx";
+import { StreamBars } from "./Quality.tsx";
 
 const SHOW_RECONNECTING_MS = 5_000;
 /** Media needs a moment after a camera is switched on. */
@@ -19,11 +20,13 @@ interface Props {
   /** The person has it on. */
   live: boolean;
   paused: PauseReason | null;
+  /** What is wrong with this picture, or with the voice under it; null when nothing is. */
+  quality: StreamQuality | null;
   muted: boolean;
   speaking: boolean;
 }
 
-export function Tile({ entry, source, self, stream, live, paused, muted, speaking }: Props) {
+export function Tile({ entry, source, self, stream, live, paused, quality, muted, speaking }: Props) {
   const { id, name, avatar, status } = entry;
   const picture = live && stream !== null;
   const screen = source === "screen";
@@ -69,6 +72,7 @@ export function Tile({ entry, source, self, stream, live, paused, muted, speakin
             <span class="visually-hidden">{t("tile.muted", { name })}</span>
           </span>
         )}
+        {quality && !(picture && paused) && <StreamBars quality={quality} name={name} self={self} />}
         <span>{caption(name, screen, self)}</span>
       </figcaption>
     </figure>

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { RinghallError } from "../errors.ts";
 import type { DataEvent } from "../media/data.ts";
+import { LimitWatch } from "../media/limited.ts";
 import type { LinkState, MediaLink, Offer, OpenLink, Slot } from "../media/link.ts";
 import { PathWatch } from "../media/path.ts";
 import { cameraStep } from "../media/pool.ts";
@@ -25,6 +26,8 @@ export interface CallMediaOptions {
   expected: () => ReadonlySet<string>;
   /** Nothing comes in any more, and something is being done about it. */
   onSilent: () => void;
+  /** This device's processor limits what it sends of a source, or does not any more. */
+  onLimited: (source: MediaSource, cpu: boolean) => void;
   /** The receive slots are others than before. */
   onSlots: (slots: readonly Slot[]) => void;
   /** Something came by a data channel. */
@@ -56,6 +59,7 @@ type Purpose = "first" | "restart" | "grow";
 export class CallMedia {
   #link: MediaLink | null = null;
   #watch: PathWatch | null = null;
+  #limits: LimitWatch | null = null;
   #pending: { offerId: string; purpose: Purpose } | null = null;
   /** The server will not have more slots than these. */
   #mostCameras = Number.POSITIVE_INFINITY;
@@ -157,6 +161,7 @@ export class CallMedia {
     this.#cancelIntents?.();
     this.#cancelVerify?.();
     this.#watch?.stop();
+    this.#limits?.stop();
     this.#link?.close();
     this.#link = null;
   }
@@ -164,6 +169,8 @@ export class CallMedia {
   #build(early?: EarlyLink): void {
     this.#watch?.stop();
     this.#watch = null;
+    this.#limits?.stop();
+    this.#limits = null;
     this.#link?.close();
     this.#cancelVerify?.();
     this.#flow = new TrackFlow();
@@ -265,6 +272,12 @@ export class CallMedia {
         () => this.#sample(),
         (alive) => (alive ? this.#alive() : this.#silent()),
       );
+      // A new connection is told anew: the server forgets what it knew of the former one.
+      this.#limits ??= new LimitWatch(
+        this.options.clock,
+        () => this.#link?.limits() ?? Promise.resolve(new Map()),
+        (source, cpu) => this.#limited(source, cpu),
+      );
       this.#alive();
     } else if (state === "disconnected") this.#silent();
     else if (state === "failed") {
@@ -348,6 +361,13 @@ export class CallMedia {
   #later(ms: number): void {
     this.#cancelHeal?.();
     this.#cancelHeal = this.options.clock.after(ms, () => this.#heal());
+  }
+
+  #limited(source: MediaSource, cpu: boolean): void {
+    this.options.onLimited(source, cpu);
+    this.options.send({ op: "limited", d: { callId: this.options.callId, source, cpu } }).catch(() => {
+      // It is a hint; what was not heard is said when it changes.
+    });
   }
 
   #sendIntents(): void {

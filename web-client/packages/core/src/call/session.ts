@@ -91,7 +91,11 @@ export class CallSession extends Emitter<CallSessionEvents> {
       tracks: () => this.local.tracks(),
       expected: () => expectedMids(this.#view),
       onState: (up) => this.#step({ type: "media", up }),
-      onNew: () => this.#patch({ quality: GOOD }),
+      onNew: () => this.#patch({ quality: GOOD, limited: [] }),
+      onLimited: (source, cpu) => {
+        const others = this.#view.limited.filter((other) => other !== source);
+        this.#patch({ limited: cpu ? [...others, source] : others });
+      },
       onSlots: (slots) => this.emit("slots", slots),
       onData: (event) => {
         if ("message" in event) this.emit("data", event.message);

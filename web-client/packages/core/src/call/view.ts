@@ -6,6 +6,7 @@ import type {
   QualityReason,
   RealtimeBody,
   RosterEntry,
+  StreamQuality,
   UserId,
   Waiter,
 } from "../protocol/index.ts";
@@ -18,10 +19,12 @@ export interface CallQuality {
   score: number;
   /** The first reason why it is not better; null when it is good. */
   reason: QualityReason | null;
+  /** The streams that are not good, while the connection may be. */
+  streams: readonly StreamQuality[];
 }
 
 /** Of a connection of which nothing else was heard. */
-export const GOOD: CallQuality = { score: 4, reason: null };
+export const GOOD: CallQuality = { score: 4, reason: null, streams: [] };
 
 /** What a page shows of a call; a new object whenever anything in it changes. */
 export interface CallView {
@@ -36,6 +39,8 @@ export interface CallView {
   speakers: readonly UserId[];
   bindings: readonly Binding[];
   quality: CallQuality;
+  /** Own sources that this device's processor limits. */
+  limited: readonly MediaSource[];
   mic: boolean;
   camera: boolean;
   screen: boolean;
@@ -75,6 +80,7 @@ export function newView({ callId, chatId, type, outgoing }: Start, model: CallMo
     speakers: [],
     bindings: [],
     quality: GOOD,
+    limited: [],
     mic: false,
     camera: false,
     screen: false,
@@ -102,7 +108,7 @@ export function reduceRoom(view: CallView, event: RealtimeBody, me: UserId, now:
     case "bindings":
       return { bindings: event.d.slots };
     case "quality":
-      return { quality: { score: event.d.score, reason: event.d.reason } };
+      return { quality: { score: event.d.score, reason: event.d.reason, streams: event.d.streams } };
     case "speakers":
       return { speakers: event.d.users };
     case "roster":

@@ -39,6 +39,8 @@ export interface MediaLink {
   setTrack(source: MediaSource, track: MediaStreamTrack | null): Promise<void>;
   /** Which layers are worth encoding, smallest first, and the codec of the room. */
   setLayers(source: MediaSource, active: readonly boolean[], codec?: VideoCodec): Promise<void>;
+  /** Of each source that is encoded: whether the processor limits it, as far as the browser says that. */
+  limits(): Promise<ReadonlyMap<MediaSource, boolean>>;
   /** A number that changes whenever a packet came in. */
   activity(): Promise<number>;
   /** Packets received on each receive m-line when {@link activity} was asked last. */

@@ -115,6 +115,19 @@ export class PeerLink implements MediaLink {
     if (sender && parameters && applyLayers(parameters, active, codec)) await sender.setParameters(parameters);
   }
 
+  async limits(): Promise<ReadonlyMap<MediaSource, boolean>> {
+    const limits = new Map<MediaSource, boolean>();
+    for (const [source, { sender }] of this.#senders) {
+      if (isAudio(source) || !sender.track) continue;
+      const reports = [...(await sender.getStats()).values()].filter(({ type }) => type === "outbound-rtp");
+      limits.set(
+        source,
+        reports.some((report) => report.qualityLimitationReason === "cpu"),
+      );
+    }
+    return limits;
+  }
+
   async activity(): Promise<number> {
     let sum = 0;
     for (const stats of (await this.pc.getStats()).values()) {

@@ -408,6 +408,7 @@ export type Command = { "op": "start_call", "d": StartCall }
   | { "op": "mark_calls_seen", "d": MarkCallsSeen }
   | { "op": "media_offer", "d": MediaOffer }
   | { "op": "intents", "d": Intents }
+  | { "op": "limited", "d": Limited }
   | { "op": "renew_token", "d": RenewToken };
 
 /** A client-made id of one command; a repeat returns the stored answer. */
@@ -563,6 +564,16 @@ export type Layers = {
   active: Array<boolean>;
   /** The codec on which the room has agreed: one that everybody in it can decode. Absent: as negotiated. */
   codec?: VideoCodec;
+};
+
+/** Fields of `limited`. */
+export type Limited = {
+  /** Which call. */
+  callId: CallId;
+  /** Which source. */
+  source: MediaSource;
+  /** The processor limits it. */
+  cpu: boolean;
 };
 
 /** What the server will accept. */
@@ -741,7 +752,7 @@ export type PauseReason = "muted" | "notVisible" | "bandwidth" | "noMedia";
 /** Whether a person can be reached now. */
 export type Presence = "online" | "in_call" | "offline";
 
-/** Fields of `quality`: the connection from the server to this participant. */
+/** Fields of `quality`: the connection from the server to this participant, and what comes by it. */
 export type Quality = {
   /** Which call. */
   callId: CallId;
@@ -749,6 +760,8 @@ export type Quality = {
   score: number;
   /** The first reason why it is not better; none when it is good. */
   reason: QualityReason | null;
+  /** The streams that are not good, all of them every time. What is wrong with the whole connection is not repeated here. */
+  streams: Array<StreamQuality>;
 };
 
 /** How good the connection to one participant was in one minute of the clock. */
@@ -768,7 +781,7 @@ export type QualityMinute = {
 };
 
 /** Why a connection is not as good as it could be. */
-export type QualityReason = "lost" | "loss" | "delay" | "bandwidth" | "cpu";
+export type QualityReason = "lost" | "loss" | "delay" | "bandwidth" | "cpu" | "paused";
 
 /** Fields of `reaction`. */
 export type Reaction = {
@@ -1009,6 +1022,20 @@ export type Stay = {
   leftAt: string | null;
   /** `left`, `kicked`, `call_ended`, `connection_lost` or `media_failed`; null while they sit. */
   reason: string | null;
+};
+
+/** A stream that this participant gets and that is not as good as it could be. */
+export type StreamQuality = {
+  /** The receive m-line that carries it. */
+  mid: string;
+  /** Whose. */
+  userId: UserId;
+  /** Which of theirs. */
+  source: MediaSource;
+  /** 3 fair, 2 poor, 1 bad. */
+  score: number;
+  /** The first reason why it is not better: `bandwidth` (a smaller picture than the tile could show), `paused`, `loss` (on the way from its publisher to the server) or `cpu`. */
+  reason: QualityReason;
 };
 
 /** Answer of `POST /api/v1/chats/{chat}/read`. */

@@ -77,6 +77,11 @@ export class FakeLink implements MediaLink {
     this.sent.set(source, track);
   }
   async setLayers() {}
+  /** What its processor limits. */
+  limited = new Map<MediaSource, boolean>();
+  async limits() {
+    return this.limited;
+  }
   async activity() {
     if (!this.dead) {
       this.packets += 1;
