@@ -104,6 +104,14 @@ export class Server {
     return this.plain ? this.url : `https://${this.host ? FAR_NAME : NAME}:${this.port}`;
   }
 
+  /** What `/metrics` says by the names that begin so, one a line; nothing without `RINGHALL_METRICS_LISTEN`. */
+  async metrics(beginning) {
+    const listen = this.#options.RINGHALL_METRICS_LISTEN;
+    if (!listen) return '';
+    const text = await (await fetch(`http://${listen}/metrics`)).text();
+    return text.split('\n').filter((line) => line.startsWith(beginning)).join('\n');
+  }
+
   get pid() {
     return this.#child?.pid;
   }
