@@ -91,6 +91,7 @@ impl Estimator for Gcc {
             usage: Usage::Normal,
             limited: false,
             known: self.first_arrival.is_some(),
+            proven: self.first_arrival.is_some(),
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Estimate {
     pub limited: bool,
     /// Whether anything was heard that an estimate can be made of; before, it is the start value.
     pub known: bool,
+    /// Whether that was a probe's outcome, or the receiver's own estimate: more than that what was begun with arrived.
+    pub proven: bool,
 }
 
 /// An estimator of one path. The seam at which another can be tried.

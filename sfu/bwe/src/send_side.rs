@@ -331,7 +331,13 @@ impl Estimator for SendSide {
             }
         }
         if let Some(proven) = self.probing.outcome(now) {
+            let first = self.proven.is_none();
             self.proven = Some((proven, now));
+            if first && proven < self.capacity() {
+                // What was begun with was a guess, and this is the first that anybody knows of the path.
+                self.aimd.set(proven.max(self.config.least));
+                return;
+            }
             if self.trendline.usage() == Usage::Over || proven <= self.capacity() {
                 return;
             }
@@ -386,6 +392,7 @@ impl Estimator for SendSide {
             usage: self.trendline.usage(),
             limited: self.limited.get(),
             known: self.heard || self.remb.is_some(),
+            proven: self.proven.is_some() || self.remb.is_some(),
         }
     }
 }

@@ -82,7 +82,9 @@ fn what_is_lost_on_the_way_from_a_sender_is_told_of_their_voice_and_of_nobody_el
     world.run(8 * SECOND);
     let lossy = told(&world);
     assert!(
-        lossy.contains(&(2, Source::Mic, 2, Reason::Loss)),
+        lossy
+            .iter()
+            .any(|(_, source, score, reason)| (*source, *reason) == (Source::Mic, Reason::Loss) && *score <= 2),
         "an eighth is lost, and sound is not sent again: {lossy:?}"
     );
     assert!(lossy.iter().all(|(publisher, ..)| *publisher == 2), "{lossy:?}");

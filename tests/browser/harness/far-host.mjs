@@ -157,7 +157,7 @@ export class FarHost {
     const tc = (prefix, device, rate) => {
       const [command, ...args] = [...prefix, 'tc', 'qdisc'];
       const root = ['dev', device, 'root'];
-      if (rate) execFileSync(command, [...args, 'replace', ...root, 'tbf', 'rate', `${rate}kbit`, 'burst', '3000', 'latency', '300ms']);
+      if (rate) execFileSync(command, [...args, 'replace', ...root, 'tbf', 'rate', `${rate}kbit`, 'burst', '1600', 'latency', '300ms']);
       else execFileSync('sh', ['-c', `${[command, ...args, 'del', ...root].join(' ')} 2>/dev/null || true`]);
     };
     tc(this.prefix, 'far-wifi', down);

@@ -30,6 +30,9 @@ const FALLEN: f64 = 0.8;
 const RISEN: f64 = 1.25;
 /// For so long after the first feedback the estimate of this moment counts alone: it is still being found.
 const SETTLING: Duration = Duration::from_secs(3);
+/// Nobody gets more than a floor before a probe has said whether there is room, but for no longer than this: who never says what
+/// arrives, or wants so little that nothing is probed for, gets what [`START`] allows.
+const GUESSED: Duration = Duration::from_secs(1);
 /// Before anything is known. Enough for sound and some small pictures: more is not begun. Three times of it is probed for as
 /// soon as a picture flows, and each probe that passes is followed by the next: a local network shows 25 Mbit/s after a
 /// third of a second.
@@ -72,6 +75,8 @@ pub(super) struct Downlink {
     /// Messages of data channels wait for their share.
     pub(super) data_waits: bool,
     known_since: Option<Instant>,
+    /// When something was first allotted.
+    began: Option<Instant>,
     allocated: (Option<Instant>, Bitrate),
     pub limits: SmallVec<[(u16, Allowed); 16]>,
     /// What each slot's picture was thought to take when it was allowed.
@@ -108,6 +113,7 @@ impl Downlink {
             data: Meter::default(),
             data_waits: false,
             known_since: None,
+            began: None,
             allocated: (None, START),
             limits: SmallVec::new(),
             granted: SmallVec::new(),
@@ -258,7 +264,8 @@ impl Downlink {
         }
         let mut budget = self.recent.note(estimate.bitrate, now);
         budget.carries = estimate.carries;
-        budget.guessed = !estimate.known;
+        let began = *self.began.get_or_insert(now);
+        budget.guessed = !estimate.proven && now.saturating_duration_since(began) < GUESSED;
         let known = self.known_since.filter(|_| estimate.known);
         if known.is_none_or(|since| now.saturating_duration_since(since) < SETTLING) {
             budget.lowest = budget.now;

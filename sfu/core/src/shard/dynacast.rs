@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::downlink::Allowed;
 use super::{Event, Shard};
 use crate::sdp::CodecKind;
 use crate::types::RoomId;
@@ -51,7 +52,7 @@ impl Shard {
         let members = room.members.clone();
         let mut wanted: Vec<(u32, u8, u8)> = Vec::new();
         for member in members.iter().filter_map(|key| self.members.get(*key as usize)) {
-            for slot in &member.slots {
+            for (at, slot) in member.slots.iter().enumerate() {
                 let Some(bound) = slot.bound.filter(|b| b.height != 0 && !b.source.is_audio()) else {
                     continue;
                 };
@@ -71,12 +72,12 @@ impl Shard {
                     .into_iter()
                     .flatten()
                     .for_each(&mut want);
-                // Who gets less than what suits climbs by the layers between; were they switched off, as nobody carries them,
+                // Who has no room for what suits climbs by the layers between; were they switched off, as nobody carries them,
                 // somebody whose network has become narrow would stay at the smallest for ever.
-                let lowest = if track.is_layered() {
-                    0
-                } else {
-                    current.into_iter().chain(next).min().unwrap_or(bound.ideal)
+                let lowest = match member.downlink.as_ref().map(|downlink| downlink.allowed(at as u16)) {
+                    _ if track.is_layered() => 0,
+                    Some(Allowed::Layer(layer, _)) => layer,
+                    _ => bound.ideal,
                 };
                 (lowest..bound.ideal).for_each(want);
             }
