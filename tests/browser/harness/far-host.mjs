@@ -149,21 +149,6 @@ export class FarHost {
     this.#routes(link);
   }
 
-  /**
-   * What the Wi-Fi carries in each direction from now on, kbit/s (a token bucket of the kernel's own, with 300 ms of buffer);
-   * nothing: all that comes.
-   */
-  limit({ down, up } = {}) {
-    const tc = (prefix, device, rate) => {
-      const [command, ...args] = [...prefix, 'tc', 'qdisc'];
-      const root = ['dev', device, 'root'];
-      if (rate) execFileSync(command, [...args, 'replace', ...root, 'tbf', 'rate', `${rate}kbit`, 'burst', '1600', 'latency', '300ms']);
-      else execFileSync('sh', ['-c', `${[command, ...args, 'del', ...root].join(' ')} 2>/dev/null || true`]);
-    };
-    tc(this.prefix, 'far-wifi', down);
-    tc([], 'wifi', up);
-  }
-
   /** A firewall that swallows UDP to an address, from now on. It stands there: here, the sender would be told at once. */
   blockUdp(address) {
     this.#changed = true;
