@@ -27,6 +27,7 @@ const TOPICS = named ?? [
   'locked-sound',
   'relayed',
   'by-tcp',
+  'proxied',
   'check',
   'appearance',
 ];
