@@ -16,6 +16,39 @@ fn a_specific_address_is_its_own_candidate_and_an_advertised_one_takes_its_place
 }
 
 #[test]
+fn of_the_advertised_addresses_those_are_told_whose_family_is_listened_to_in_their_order() {
+    let told = |bound: &[&str], advertise: &[&str]| {
+        let bound: Vec<SocketAddr> = bound.iter().map(|text| text.parse().unwrap()).collect();
+        let advertise: Vec<IpAddr> = advertise.iter().map(|text| text.parse().unwrap()).collect();
+        let told = candidates_of(&bound, &advertise);
+        told.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let all = ["203.0.113.7", "2001:db8::7", "10.0.0.7"];
+    let v4 = "203.0.113.7:1 10.0.0.7:1";
+    assert_eq!(told(&["0.0.0.0:1"], &all), v4);
+    assert_eq!(told(&["192.168.0.2:1"], &all), v4, "translated one to one");
+    assert_eq!(told(&["[fd00::2]:1"], &all), "[2001:db8::7]:1");
+    assert_eq!(
+        told(&["[::]:1"], &all),
+        "203.0.113.7:1 [2001:db8::7]:1 10.0.0.7:1",
+        "both"
+    );
+    assert_eq!(
+        told(&["0.0.0.0:1", "[fd00::2]:2"], &all),
+        format!("{v4} [2001:db8::7]:2")
+    );
+    assert_eq!(
+        told(&["10.0.0.2:1", "10.1.0.2:1"], &[]),
+        "10.0.0.2:1 10.1.0.2:1",
+        "several interfaces"
+    );
+    assert_eq!(told(&["[::]:1"], &["10.0.0.7", "10.0.0.7"]), "10.0.0.7:1", "once");
+    let many: Vec<String> = (1..20).map(|n| format!("10.0.0.{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(told(&["0.0.0.0:1"], &many).split(' ').count(), MAX_CANDIDATES);
+}
+
+#[test]
 fn a_taken_port_is_named_in_the_error() {
     let first = Sockets::open(
         &MediaConfig {

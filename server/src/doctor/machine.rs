@@ -146,7 +146,7 @@ fn files(report: &mut Report, config: &Config) {
     }
     let found = format!("{hard} may be open, and http.max_connections = {most} needs {wanted}");
     let change = format!(
-        "LimitNOFILE={} in the systemd unit, or ulimit -n; or a smaller http.max_connections",
+        "LimitNOFILE={} in the systemd unit (the package's has 65536), or ulimit -n; or a smaller http.max_connections",
         wanted.next_power_of_two()
     );
     if hard < OTHER_FILES * 2 {
@@ -179,7 +179,8 @@ fn buffers(report: &mut Report) {
         CHECK,
         "the kernel gives sockets small buffers: large calls lose packets in bursts",
         format!(
-            "in /etc/sysctl.d/ringhall.conf, then sysctl --system:\n{}",
+            "systemctl restart systemd-sysctl, where the package brought /usr/lib/sysctl.d/50-ringhall.conf; else first, in \
+             /etc/sysctl.d/ringhall.conf:\n{}",
             lines.join("\n")
         ),
     );

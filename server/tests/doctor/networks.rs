@@ -47,9 +47,12 @@ const SECOND_HOST: &str = r#"
         exit ${failed:-0}"#;
 
 fn with_second_host(broken: &str) -> (Value, bool) {
-    let place = server_in_two_networks();
+    with_second_host_at(&server_in_two_networks(), broken)
+}
+
+fn with_second_host_at(place: &Place, broken: &str) -> (Value, bool) {
     let script = format!("{broken}\n{}", SECOND_HOST.replace("$RINGHALL", BINARY));
-    in_two_networks(&place, &script)
+    in_two_networks(place, &script)
 }
 
 #[test]
@@ -65,6 +68,26 @@ fn a_second_host_that_gets_through_finds_no_fault() {
         seen.contains("10.66.0.1:8443 is reached from the second host"),
         "{report}"
     );
+}
+
+#[test]
+fn every_address_of_several_interfaces_and_both_families_is_told_and_reached_from_outside() {
+    let mut place = Place::new();
+    place.set("RINGHALL_HTTP_LISTEN", "[::]:8443");
+    place.set("RINGHALL_MEDIA_LISTEN", "[::]:7882");
+    let further = "ip link add near2 type veth peer name far2 netns $far
+        ip addr add 10.67.0.1/24 dev near2; ip link set near2 up
+        there ip addr add 10.67.0.2/24 dev far2; there ip link set far2 up
+        ip addr add fd66::1/64 dev near nodad; there ip addr add fd66::2/64 dev far nodad";
+    let (report, success) = with_second_host_at(&place, further);
+    assert!(success, "{report}");
+    let seen = of_level(&report, "ok").concat();
+    for address in ["10.66.0.1", "10.67.0.1", "[fd66::1]"] {
+        for port in [7882, 8443] {
+            let reached = format!("{address}:{port} is reached from the second host");
+            assert!(seen.contains(&reached), "{reached}: {report}");
+        }
+    }
 }
 
 #[test]
