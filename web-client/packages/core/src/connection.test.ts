@@ -141,6 +141,17 @@ describe("staying connected", () => {
     expect(server.sockets[0]?.closed).toBe(true);
   });
 
+  test("a connect that nothing answers is given up after 3 s, and the next ones are waited for longer", async () => {
+    const opened: number[] = [];
+    for (let ms = 0; ms < 20_000; ms += 100) {
+      if (server.sockets.length > opened.length) opened.push(ms);
+      await clock.advance(100);
+    }
+    const waited = opened.slice(1).map((at, i) => at - (opened[i] ?? 0));
+    // 8 s, and the pause before.
+    expect(waited.map((ms) => Math.floor(ms / 1_000))).toEqual([3, 6, 9]);
+  });
+
   test("a socket that opens but is never welcomed is given up", async () => {
     server.socket.open();
     await clock.advance(9_000);

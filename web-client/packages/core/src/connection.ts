@@ -47,7 +47,9 @@ export interface ConnectionOptions {
 // The server pings every 30 s idle and every 5 s in a call, and calls a peer dead after two missed answers. So do we.
 const SILENT_IDLE_MS = 75_000;
 const SILENT_IN_CALL_MS = 12_500;
-// Neither TCP nor TLS tells of a peer that swallows packets: a connect without a welcome is given up.
+// Neither TCP nor TLS tells of a peer that swallows packets: a connect without a welcome is given up. The first one soon, because a
+// network that has just come up often swallows what is sent at once; later ones not, because there are slow networks too.
+const FIRST_CONNECT_TIMEOUT_MS = 3_000;
 const CONNECT_TIMEOUT_MS = 8_000;
 // The answer to a command takes milliseconds. A socket that says nothing at all for this long after one may be dead.
 const UNANSWERED_MS = 1_500;
@@ -204,7 +206,8 @@ export class Connection extends Emitter<ConnectionEvents> {
       if (socket === this.#socket) this.#closed(code);
     };
     this.#cancelWatch?.();
-    this.#cancelWatch = this.#options.clock.after(CONNECT_TIMEOUT_MS, () => this.#lose());
+    const patience = Math.min(CONNECT_TIMEOUT_MS, FIRST_CONNECT_TIMEOUT_MS * 2 ** this.#failures);
+    this.#cancelWatch = this.#options.clock.after(patience, () => this.#lose());
   }
 
   #receive(text: string): void {

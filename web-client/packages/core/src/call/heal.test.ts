@@ -30,7 +30,7 @@ describe("a dead path", () => {
     await call.connected();
     await call.clock.advance(5_000);
     call.links.last.dead = true;
-    await call.clock.advance(7_000);
+    await call.clock.advance(4_000);
     expect(call.session.view.phase).toBe("reconnecting");
     expect(call.links.all).toHaveLength(2);
     expect(call.links.all[0]?.closed).toBe(true);

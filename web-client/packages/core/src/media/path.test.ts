@@ -32,6 +32,26 @@ test("a steady path is dead after three missed reports, and alive with the next 
   expect(heard).toEqual([false, true]);
 });
 
+test("a busy page that is slow to look knows a steady path too", async () => {
+  watch.stop();
+  const slowly = () => new Promise<number>((resolve) => clock.after(400, () => resolve(flowing ? ++packets : packets)));
+  watch = new PathWatch(clock, slowly, (alive) => heard.push(alive));
+  await clock.advance(10_000);
+  flowing = false;
+  await clock.advance(2_700);
+  expect(heard).toEqual([false]);
+});
+
+test("a path that was still for a while is not a steady one", async () => {
+  for (let round = 0; round < 12; round++) {
+    flowing = round % 2 === 0;
+    await clock.advance(700);
+  }
+  flowing = false;
+  await clock.advance(3_000);
+  expect(heard).toEqual([]);
+});
+
 test("a path that never was steady is given the time between two ICE checks", async () => {
   flowing = false;
   await clock.advance(6_000);

@@ -42,7 +42,8 @@ export class PathWatch {
     const now = this.clock.now();
     const quiet = now - this.#changedAt;
     if (value !== this.#last) {
-      this.#steady = quiet <= 2 * SAMPLE_MS ? this.#steady + 1 : 0;
+      // On a busy page a look may take longer than two reports: what changed at every look is steady all the same.
+      this.#steady = this.#still === 0 || quiet <= 2 * SAMPLE_MS ? this.#steady + 1 : 0;
       this.#last = value;
       this.#changedAt = now;
       this.#still = 0;
