@@ -46,6 +46,10 @@ export class FarHost {
       host.ip('link', 'set', 'far', 'addrgenmode', 'none', 'name', `far-${link.name}`);
       host.ip('addr', 'add', `${link.far}/24`, 'dev', `far-${link.name}`);
       host.ip('link', 'set', `far-${link.name}`, 'up');
+      // As a provider does: nothing with an address of the other link comes by this one.
+      for (const other of LINKS.filter((one) => one !== link)) {
+        host.ip('rule', 'add', 'pref', '2', 'iif', `far-${link.name}`, 'from', `${other.near}/24`, 'blackhole');
+      }
       host.connect(link.name);
     }
     host.ip('link', 'set', 'lo', 'up');
@@ -134,10 +138,10 @@ export class FarHost {
   /** Back from {@link offline}. */
   online() {
     this.#offline = false;
+    for (const { name } of LINKS) this.connect(name);
     ip('link', 'set', 'v0', 'up');
     // They go with the interface (tools/in-namespace gives them).
     execFileSync('sh', ['-c', 'ip -6 addr replace fd77::1/64 dev v0 nodad; ip -6 route replace default dev v0; ip route replace default dev v0']);
-    for (const { name } of LINKS) this.connect(name);
   }
 
   /** Another address in the same network, as after a new lease. */

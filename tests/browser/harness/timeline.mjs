@@ -59,8 +59,11 @@ export const TIMELINE = () => {
             const { state, nominated, requestsSent, responsesReceived } = report;
             const asked = requestsSent === undefined ? '' : `, asked ${requestsSent}, answered ${responsesReceived}`;
             once(`pair ${name(local)} -> ${name(remote)}`, `${state}${nominated ? ', nominated' : ''}${asked}`);
-          } else if (report.type === 'transport' && report.dtlsState) once('dtls', report.dtlsState);
-          else if (report.type === 'inbound-rtp' && report.kind === 'video') {
+          } else if (report.type === 'transport') {
+            if (report.dtlsState) once('dtls', report.dtlsState);
+            const pair = reports.get(report.selectedCandidatePairId);
+            if (pair) once('goes by', reports.get(pair.localCandidateId)?.address ?? pair.id);
+          } else if (report.type === 'inbound-rtp' && report.kind === 'video') {
             if (report.packetsReceived > 0) once(`video ${report.mid ?? report.id}`, 'a packet');
             if (report.framesDecoded > 0) once(`video of ${report.mid ?? report.id}`, 'a frame');
           }
