@@ -131,6 +131,29 @@ fn fallen(told: bool) -> u64 {
 }
 
 #[test]
+#[allow(clippy::unwrap_used, reason = "a test's")]
+fn who_leaves_a_stuck_tcp_connection_behind_gets_pictures_by_the_new_way() {
+    let mut world = World::new();
+    for id in 1..=3 {
+        world.join(id, true, 0, SlotPolicy::Fill);
+    }
+    let viewer = world.join(9, false, 3, SlotPolicy::Fill);
+    world.connect();
+    world.streams.insert(viewer, Stream::new(2_000_000, true, world.now));
+    world.run(10 * SECOND);
+    world.streams.get_mut(&viewer).unwrap().rate = 1_000;
+    world.run(2 * SECOND);
+    let pictures = |world: &World| -> usize { (1..=3).map(|p| world.received_from(viewer, p, false).len()).sum() };
+    let before = pictures(&world);
+    // UDP from another network.
+    world.streams.remove(&viewer);
+    world.restart_ice(viewer);
+    world.run(10 * SECOND);
+    let came = pictures(&world) - before;
+    assert!(came > 300, "{came} packets of pictures");
+}
+
+#[test]
 fn by_tcp_pictures_are_thinned_before_the_queue_grows() {
     let (told, untold) = (fallen(true), fallen(false));
     println!("{told} ms with the queue told, {untold} ms without");

@@ -67,6 +67,12 @@ impl Downlink {
         let long = self.queue.is_long();
         self.pacer.stop(long);
     }
+
+    /// Packets go another way now: what waits on a connection that was left behind holds nothing up.
+    pub(super) fn leave_connection(&mut self) {
+        self.queue = Queue::default();
+        self.pacer.stop(false);
+    }
 }
 
 impl Shard {
@@ -79,6 +85,10 @@ impl Shard {
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
         };
+        // One that was left behind may be stuck, and says so for as long as it lives.
+        if member.peer.as_ref().and_then(|peer| peer.transport.path()) != Some(path) {
+            return;
+        }
         let Some(downlink) = &mut member.downlink else { return };
         let before = downlink.queue.is_long();
         downlink.note_backlog(now, backlog);

@@ -114,6 +114,10 @@ impl Shard {
                 }
                 TransportEvent::PathChanged(path) => {
                     self.learn_path(key, path);
+                    if let Some(downlink) = self.members.get_mut(key as usize).and_then(|m| m.downlink.as_mut()) {
+                        downlink.leave_connection();
+                        self.schedule_exactly(key, now);
+                    }
                     self.event(Event::Path(id, path));
                 }
                 TransportEvent::Lost => {
