@@ -58,8 +58,8 @@ pub(crate) fn inspect(
     malformed |= read.is_none() && !payload.is_empty();
     match (described, codec) {
         // VP8 is forwarded without a descriptor, so that viewers go by the payload: so do we.
-        (Some(frame), CodecKind::Vp9 | CodecKind::Av1) => meta.frame = frame,
-        (Some(frame), CodecKind::H264) if frame.key => meta.frame = frame,
+        // Of the others all packets or none: a receiver to whom key frames come with numbers takes what comes without for lost.
+        (Some(frame), CodecKind::Vp9 | CodecKind::Av1 | CodecKind::H264) => meta.frame = frame,
         _ => meta.frame = read.unwrap_or_default(),
     }
     if meta.frame.key {
@@ -77,4 +77,47 @@ pub(crate) fn inspect(
 
 fn is_video(codec: CodecKind) -> bool {
     !matches!(codec, CodecKind::Opus | CodecKind::Red)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An RTP packet whose only extension, 12, has these bytes.
+    fn packet(descriptor: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x90, 108, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0xbe, 0xde, 0, 0];
+        bytes.push(12 << 4 | (descriptor.len() - 1) as u8);
+        bytes.extend_from_slice(descriptor);
+        while !bytes.len().is_multiple_of(4) {
+            bytes.push(0);
+        }
+        bytes[15] = ((bytes.len() - 16) / 4) as u8;
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    #[test]
+    fn every_frame_of_h264_that_is_described_has_its_number_not_only_key_frames() {
+        let mut extensions = ExtensionIds::default();
+        extensions.set(Extension::DependencyDescriptor, 12);
+        let mut shape = Shape::default();
+        let mut read = |descriptor: &[u8], payload: &[u8]| {
+            let packet = packet(descriptor, payload);
+            let header = Header::parse(&packet).unwrap();
+            let (meta, malformed) = inspect(&packet, header, 1, CodecKind::H264, &extensions, &mut shape);
+            assert!(!malformed);
+            meta
+        };
+        // Number 7 with the structure of one layer: a frame that refers to nothing, and one that refers to the one before.
+        let key = read(
+            &[0xc0, 0, 7, 0x80, 0x00, 0x3a, 0x40, 0x00],
+            &[0x67, 0x42, 0xe0, 0x1f, 0x8c, 0x68],
+        );
+        assert!(key.frame.key);
+        // Number 8 by the second template: a slice that is no key frame.
+        let delta = read(&[0xc1, 0, 8], &[0x41, 0x9a, 0x01]);
+        assert!(!delta.frame.key);
+        assert_eq!([key.frame.number, delta.frame.number], [Some(7), Some(8)]);
+        assert!(key.dependency.is_some() && delta.dependency.is_some());
+    }
 }
