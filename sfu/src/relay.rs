@@ -184,6 +184,7 @@ mod tests {
             layer: 0,
             ssrc: 9,
             at: Instant::now(),
+            behind: 0,
             meta: Meta::new(header, 1, CodecKind::Vp8),
         }
     }

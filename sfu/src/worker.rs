@@ -254,7 +254,9 @@ impl Worker {
         links.take(|from, taken| {
             let done = contained(shard, |shard| match taken {
                 Taken::Packet(packet) => {
-                    since = since.min(packet.head.at);
+                    if packet.head.behind == 0 {
+                        since = since.min(packet.head.at);
+                    }
                     shard.take_packet(now, from, packet);
                 }
                 Taken::Word(word) => shard.take_word(now, from, word),

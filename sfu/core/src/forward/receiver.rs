@@ -199,10 +199,15 @@ impl Receiver {
 
     /// A kept packet.
     pub fn cached(&self, index: u64) -> Option<PacketKey> {
+        self.cached_since(index).map(|(key, _)| key)
+    }
+
+    /// A kept packet, and when it came.
+    pub fn cached_since(&self, index: u64) -> Option<(PacketKey, Instant)> {
         if !self.started || index < self.oldest || index > self.newest {
             return None;
         }
-        self.ring[self.place(index)].map(|(key, _)| key)
+        self.ring[self.place(index)]
     }
 
     /// The first index of a key frame young enough to begin with, if everything since is still there.

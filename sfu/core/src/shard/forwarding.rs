@@ -11,19 +11,20 @@ use crate::transport::{MAX_SEAL_OVERHEAD, Transport};
 use crate::types::Path;
 
 impl Shard {
-    /// Sends a new packet of a layer to its viewers.
+    /// Sends a new packet of a layer to its viewers. `age`: media ticks by which it is older than the newest (a kept one that
+    /// another shard has sent).
     pub(super) fn forward(
         &mut self,
         now: Instant,
         key: u32,
-        track: usize,
-        layer: usize,
+        (track, layer): (usize, usize),
         packet: PacketKey,
         meta: &Meta,
+        age: u32,
     ) {
         let mut behind = None;
         if meta.starts_key_frame() {
-            behind = self.begin_waiting(now, key, track, layer, meta);
+            behind = self.begin_waiting(now, key, (track, layer), meta, age);
         }
         let Some(member) = self.members.get_mut(key as usize) else {
             return;
@@ -51,14 +52,14 @@ impl Shard {
         &mut self,
         now: Instant,
         key: u32,
-        track: usize,
-        layer: usize,
+        (track, layer): (usize, usize),
         meta: &Meta,
+        age: u32,
     ) -> Option<(Vec<Viewer>, u64)> {
         let state = &self.members.get(key as usize)?.tracks[track].layers[layer];
         let newest = state.receiver.newest();
         let behind = (newest > meta.index && !state.waiting.is_empty()).then(|| (state.waiting.clone(), newest));
-        self.switch_waiting(now, key, track, layer, meta);
+        self.switch_waiting(now, key, (track, layer), meta, age);
         behind
     }
 
@@ -128,17 +129,23 @@ impl Shard {
         false
     }
 
-    /// Moves the slots that wait for this layer to it. `first` begins a key frame.
-    fn switch_waiting(&mut self, now: Instant, key: u32, track: usize, layer: usize, first: &Meta) {
+    /// Moves the slots that wait for this layer to it. `first` begins a key frame that was captured `age` media ticks ago: with an
+    /// old one only those begin that show nothing, for the others would jump back in time.
+    fn switch_waiting(&mut self, now: Instant, key: u32, (track, layer): (usize, usize), first: &Meta, age: u32) {
         let Some(mut waiting) = self
             .layer_mut(key, track, layer)
             .map(|l| std::mem::take(&mut l.waiting))
         else {
             return;
         };
-        for viewer in waiting.drain(..) {
-            self.switch(now, viewer, (key, track, layer), first, 0);
-        }
+        waiting.retain(|viewer| {
+            let bound = self.slot_mut(*viewer).and_then(|slot| slot.bound);
+            let stays = age > 0 && bound.is_some_and(|bound| bound.current.is_some());
+            if !stays {
+                self.switch(now, *viewer, (key, track, layer), first, age);
+            }
+            stays
+        });
         if let Some(layer) = self.layer_mut(key, track, layer) {
             layer.waiting = waiting;
         }

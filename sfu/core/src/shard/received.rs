@@ -10,6 +10,19 @@ use crate::rtp::Header;
 use crate::sdp::Extension;
 use crate::types::Source;
 
+/// How a packet came that its receiver has called new.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came {
+    /// When it came to the server.
+    pub at: Instant,
+    /// By how many ticks of the media clock it is older than the newest, when it is a kept one that another shard has sent.
+    pub behind: u32,
+    /// So much is missing before it that only a key frame helps.
+    pub outage: bool,
+    /// A layer has begun with it.
+    pub grown: bool,
+}
+
 impl Shard {
     pub(super) fn receive(&mut self, now: Instant, key: u32, buffer: &mut PacketBuffer, index: u64) {
         let Ok(mut header) = Header::parse(buffer.datagram()) else {
@@ -85,11 +98,16 @@ impl Shard {
             .rates
             .note(spatial, temporal, length, meta.starts_key_frame(), now);
         let at = (usize::from(stream.track), usize::from(stream.layer));
-        self.accept(now, key, at, buffer, meta, (outage, grown));
+        let came = Came {
+            at: now,
+            behind: 0,
+            outage,
+            grown,
+        };
+        self.accept(now, key, at, buffer, meta, came);
     }
 
-    /// Keeps and forwards a packet that its receiver has called new. `outage`: so much is missing before it that only a key
-    /// frame helps; `grown`: a layer has begun with it.
+    /// Keeps and forwards a packet that its receiver has called new.
     pub(super) fn accept(
         &mut self,
         now: Instant,
@@ -97,7 +115,7 @@ impl Shard {
         (track_at, layer_at): (usize, usize),
         buffer: &mut PacketBuffer,
         meta: Meta,
-        (outage, grown): (bool, bool),
+        came: Came,
     ) {
         let Self {
             members,
@@ -125,17 +143,18 @@ impl Shard {
         } else {
             counters.relays_taken += 1;
         }
-        receiver.keep(meta.index, meta.header.timestamp, packet, meta.starts_key_frame(), now);
-        if outage && !track.source.is_audio() {
+        let key_frame = meta.starts_key_frame();
+        receiver.keep(meta.index, meta.header.timestamp, packet, key_frame, came.at);
+        if came.outage && !track.source.is_audio() {
             receiver.want_key_frame();
         }
         // Somebody waits for this layer, and nothing has been asked of it yet (it was silent, or has begun anew).
-        let waited = !layer.waiting.is_empty() && !meta.starts_key_frame() && receiver.key_frame_deadline().is_none();
+        let waited = !layer.waiting.is_empty() && !key_frame && receiver.key_frame_deadline().is_none();
         if waited {
             receiver.want_key_frame();
         }
         let deadline = receiver.gaps.next_deadline();
-        let news = !layer.live || !track.started || grown;
+        let news = !layer.live || !track.started || came.grown;
         layer.live = true;
         track.started = true;
         // Of those elsewhere the level comes by itself.
@@ -147,14 +166,14 @@ impl Shard {
         if onset {
             self.onset(now, room);
         }
-        if outage || waited {
+        if came.outage || waited {
             self.ask_for_key_frame(now, key, track_at, layer_at);
         }
         if let Some(deadline) = deadline {
             self.schedule(key, deadline);
         }
         self.relay(now, key, track_at, layer_at, packet);
-        self.forward(now, key, track_at, layer_at, packet, &meta);
+        self.forward(now, key, (track_at, layer_at), packet, &meta, came.behind);
     }
 
     /// For transport-wide feedback: every packet counts, padding and retransmissions too.

@@ -3,7 +3,10 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::super::member::{Member, Track};
+use super::super::received::Came;
 use super::super::{Drop, Shard};
 use super::{MAX_SHARDS, RelayedPacket, TrackFacts, TrackIntro, Word};
 use crate::forward::{Arrival, Rates};
@@ -62,8 +65,13 @@ impl Shard {
             Arrival::Duplicate => return counters.drop(Drop::Duplicate),
             Arrival::Late => return counters.drop(Drop::Late),
         }
-        let grown = !track.source.is_audio() && layer.shape.note(&meta.frame, now);
-        self.accept(now, key, (at, layer_at), &mut packet.buffer, meta, (false, grown));
+        let came = Came {
+            at: if packet.head.behind == 0 { now } else { packet.head.at },
+            behind: packet.head.behind,
+            outage: false,
+            grown: !track.source.is_audio() && layer.shape.note(&meta.frame, now),
+        };
+        self.accept(now, key, (at, layer_at), &mut packet.buffer, meta, came);
     }
 
     /// The stand-in of a participant whose home is `from`.
@@ -261,10 +269,12 @@ impl Shard {
             return;
         };
         let bit = 1_u64 << from;
-        let mut begun = false;
+        let mut begun = SmallVec::<[usize; 3]>::new();
         for (number, layer) in track.layers.iter_mut().enumerate() {
             let wanted = streams & 1 << number != 0;
-            begun |= wanted && layer.relays & bit == 0;
+            if wanted && layer.relays & bit == 0 {
+                begun.push(number);
+            }
             if wanted {
                 layer.relays |= bit;
             } else {
@@ -278,7 +288,8 @@ impl Shard {
         if layers != 0 {
             track.watched.elsewhere.push((from, layers));
         }
-        if begun {
+        let video = !track.source.is_audio();
+        if !begun.is_empty() {
             // All clocks of a sender together say how late each is.
             let counts: Vec<usize> = member.tracks.iter().map(|track| track.layers.len()).collect();
             for (track, layers) in counts.into_iter().enumerate() {
@@ -286,6 +297,9 @@ impl Shard {
                     self.tell_clock(key, track as u8, layer as u8, bit);
                 }
             }
+        }
+        for layer in begun.into_iter().filter(|_| video) {
+            self.relay_cached(now, key, usize::from(at), layer, bit);
         }
         // A layer that nobody watched before is asked for at once.
         if more {

@@ -48,6 +48,9 @@ pub struct PacketHead {
     pub ssrc: u32,
     /// When it came to the server.
     pub at: Instant,
+    /// By how many ticks of the media clock it is older than the newest, when it is the kept copy that a shard is sent with
+    /// which it begins to watch; 0: it has just come.
+    pub behind: u32,
     /// What was read from it.
     pub meta: Meta,
 }

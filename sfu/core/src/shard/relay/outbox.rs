@@ -29,6 +29,8 @@ pub(in crate::shard) struct Crossing {
     /// One bit for each shard that it goes to.
     pub to: u64,
     pub at: Instant,
+    /// See [`PacketHead::behind`].
+    pub behind: u32,
 }
 
 enum Item {
@@ -162,6 +164,7 @@ impl Shard {
             layer,
             packet,
             at,
+            behind,
             ..
         } = crossing;
         let Self {
@@ -194,6 +197,7 @@ impl Shard {
             layer,
             ssrc: ssrc.unwrap_or(meta.header.ssrc),
             at,
+            behind,
             meta: *meta,
         };
         let mut heal = false;

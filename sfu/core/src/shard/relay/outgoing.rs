@@ -25,9 +25,52 @@ impl Shard {
             packet,
             to,
             at: now,
+            behind: 0,
         };
         if !self.outbox.packet(crossing) {
             self.counters.drop(Drop::RelayFull);
+        }
+    }
+
+    /// A shard, the bit `to`, begins to watch a stream: it is sent the cached key frame when that is fresh, and all that came
+    /// since, so that its viewers need not wait for the publisher to make another.
+    pub(in crate::shard) fn relay_cached(&mut self, now: Instant, key: u32, track: usize, layer: usize, to: u64) {
+        let Self {
+            members,
+            packets,
+            outbox,
+            counters,
+            ..
+        } = self;
+        let Some(member) = members.get(key as usize) else {
+            return;
+        };
+        let receiver = &member.tracks[track].layers[layer].receiver;
+        let Some(first) = receiver.fresh_key_frame(now) else {
+            return;
+        };
+        let newest = receiver.newest();
+        let timestamp = |packet| packets.get(packet).map(|(_, meta)| meta.header.timestamp);
+        let Some(last) = receiver.cached(newest).and_then(timestamp) else {
+            return;
+        };
+        for index in first..=newest {
+            let Some((packet, at)) = receiver.cached_since(index) else {
+                continue;
+            };
+            let crossing = Crossing {
+                participant: member.id,
+                member: key,
+                track: track as u8,
+                layer: layer as u8,
+                packet,
+                to,
+                at,
+                behind: timestamp(packet).map_or(0, |timestamp| last.wrapping_sub(timestamp)),
+            };
+            if !outbox.packet(crossing) {
+                return counters.drop(Drop::RelayFull);
+            }
         }
     }
 
