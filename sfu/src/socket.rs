@@ -1,7 +1,7 @@
 //! The UDP sockets of one shard.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -234,14 +234,16 @@ impl Sockets {
                 self.send(&mut batch);
                 batch.socket = socket;
             }
-            let merge = self.bound[socket].segments != Some(false);
+            let bound = &self.bound[socket];
+            let merge = bound.segments != Some(false);
+            let from = bound.leaves_from(local.ip());
             let mut run = Open::default();
             for datagram in datagrams {
                 if batch.is_full(&run, datagram, merge) {
                     self.send(&mut batch);
                     run = Open::default();
                 }
-                batch.add(&mut run, datagram, local.ip(), remote, merge);
+                batch.add(&mut run, datagram, from, remote, merge);
             }
         }
         self.send(&mut batch);
@@ -259,6 +261,15 @@ impl Sockets {
 }
 
 impl Bound {
+    /// The address to name to the kernel with what leaves from `local`: none where the socket has only the one.
+    fn leaves_from(&self, local: IpAddr) -> IpAddr {
+        if self.address.ip().is_unspecified() {
+            local
+        } else {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+        }
+    }
+
     /// Sends all runs; what the kernel refuses is skipped and counted.
     fn send(&mut self, runs: &[Run], datagrams: &[IoSlice<'_>], counters: &mut SocketCounters) {
         let (mut at, mut waited) = (0, false);

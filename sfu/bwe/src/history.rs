@@ -12,10 +12,13 @@ enum State {
     Arrived,
 }
 
+/// Sixteen bytes: each viewer has a ring of them, and each packet that leaves touches the memory that lay longest.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    number: u64,
-    at: i64,
+    /// The low bits of its number: the ring is far shorter than their lap.
+    number: u32,
+    /// The low bits of when it left, us.
+    at: u32,
     size: u16,
     probe: u16,
     state: State,
@@ -50,8 +53,8 @@ pub(crate) struct History {
     ring: Box<[Entry]>,
     /// The number after the newest sent.
     next: u64,
-    /// Bytes sent and not yet reported on.
-    in_flight: u64,
+    /// When the newest left, us.
+    at: i64,
 }
 
 impl History {
@@ -67,48 +70,42 @@ impl History {
             ring: vec![empty; REMEMBERED].into_boxed_slice(),
             // A lap above zero, so that a number from before the first has a place too.
             next: 0x1_0000,
-            in_flight: 0,
+            at: 0,
         }
     }
 
     pub(crate) fn sent(&mut self, number: u16, at: i64, size: u16, probe: u16) {
         let number = extend(self.next, number);
         self.next = self.next.max(number + 1);
-        let entry = &mut self.ring[number as usize % REMEMBERED];
-        if entry.state == State::InFlight {
-            self.in_flight = self.in_flight.saturating_sub(u64::from(entry.size));
-        }
-        *entry = Entry {
-            number,
-            at,
+        self.at = self.at.max(at);
+        // Written without being read: it is not in any cache.
+        self.ring[number as usize % REMEMBERED] = Entry {
+            number: number as u32,
+            at: at as u32,
             size,
             probe,
             state: State::InFlight,
         };
-        self.in_flight += u64::from(size);
     }
 
     /// Takes note of one status: `arrival` in us, or `None` for not received.
     pub(crate) fn report(&mut self, number: u16, arrival: Option<i64>) -> Report {
         let number = extend(self.next, number);
+        let newest = self.at;
         let entry = &mut self.ring[number as usize % REMEMBERED];
-        if entry.number != number {
+        if entry.number != number as u32 {
             return Report::Nothing;
         }
         match (entry.state, arrival) {
             (State::InFlight, None) => {
                 entry.state = State::Missing;
-                self.in_flight = self.in_flight.saturating_sub(u64::from(entry.size));
                 Report::Missing(entry.probe)
             }
             (State::InFlight | State::Missing, Some(arrival)) => {
                 let was_missing = entry.state == State::Missing;
-                if !was_missing {
-                    self.in_flight = self.in_flight.saturating_sub(u64::from(entry.size));
-                }
                 entry.state = State::Arrived;
                 Report::Arrived(Arrived {
-                    sent: entry.at,
+                    sent: newest - i64::from((newest as u32).wrapping_sub(entry.at)),
                     arrival,
                     size: u32::from(entry.size),
                     probe: entry.probe,
@@ -117,11 +114,6 @@ impl History {
             }
             _ => Report::Nothing,
         }
-    }
-
-    #[cfg(test)]
-    fn in_flight(&self) -> u64 {
-        self.in_flight
     }
 }
 
@@ -141,7 +133,6 @@ mod tests {
         for number in 65_530..65_540_u32 {
             history.sent(number as u16, i64::from(number), 100, 0);
         }
-        assert_eq!(history.in_flight(), 1_000);
         assert!(matches!(history.report(3, Some(7)), Report::Arrived(a) if a.sent == 65_539 && a.arrival == 7));
         assert_eq!(history.report(3, Some(7)), Report::Nothing, "said before");
         assert_eq!(history.report(4, Some(7)), Report::Nothing, "never sent");
@@ -149,7 +140,6 @@ mod tests {
         assert_eq!(history.report(65_535, None), Report::Missing(0));
         assert_eq!(history.report(65_535, None), Report::Nothing);
         assert!(matches!(history.report(65_535, Some(9)), Report::Arrived(a) if a.was_missing));
-        assert_eq!(history.in_flight(), 800);
     }
 
     #[test]
@@ -160,6 +150,19 @@ mod tests {
         }
         assert_eq!(history.report(900, Some(1)), Report::Nothing);
         assert!(matches!(history.report(2_900, Some(1)), Report::Arrived(_)));
-        assert_eq!(history.in_flight(), 20_470);
+    }
+
+    #[test]
+    fn when_a_packet_left_is_known_beyond_the_lap_of_its_clock() {
+        let mut history = History::new();
+        let lap = 1_i64 << 32;
+        for (number, at) in [(0, lap - 500), (1, lap + 7), (2, 3 * lap + 9)] {
+            history.sent(number, at, 100, 0);
+            assert!(matches!(history.report(number, Some(1)), Report::Arrived(a) if a.sent == at));
+        }
+        history.sent(3, 4 * lap - 300, 100, 0);
+        history.sent(4, 4 * lap + 300, 100, 0);
+        assert!(matches!(history.report(3, Some(1)), Report::Arrived(a) if a.sent == 4 * lap - 300));
+        assert_eq!(size_of::<Entry>(), 16);
     }
 }
