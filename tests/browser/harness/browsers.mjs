@@ -100,6 +100,8 @@ export async function closeBrowsers() {
  * picker, is replaced: it gives a moving picture. All that the page does with the track is its own.
  */
 export const SCREEN_FOR_FIREFOX = `(() => {
+  // Not on a page without https.
+  if (!navigator.mediaDevices) return;
   navigator.mediaDevices.getDisplayMedia = async () => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
     const paint = canvas.getContext('2d');

@@ -107,7 +107,8 @@ export class Person {
   #listen() {
     this.page.on('console', (message) => this.console.push(`${message.type()}: ${message.text()}`));
     this.page.on('pageerror', (error) => {
-      this.errors.push(error);
+      // Firefox reports an attempt to connect that has failed as if it were an exception.
+      if (!String(error).includes('establish a connection to the server')) this.errors.push(error);
       this.console.push(`uncaught: ${error.stack ?? error}`);
     });
   }

@@ -237,6 +237,17 @@ describe("a suspected socket", () => {
     expect(connection.state).toBe("online");
   });
 
+  test("is raced by one after the other while nothing answers", async () => {
+    connection.suspect();
+    await clock.advance(3_000);
+    expect(server.sockets).toHaveLength(3);
+    expect(server.sockets[1]?.closed).toBe(true);
+    server.sockets[0]?.receive({ t: "ping", n: 1 });
+    await clock.advance(3_000);
+    expect(server.sockets).toHaveLength(3);
+    expect(connection.state).toBe("online");
+  });
+
   test("stays as well when no other can be opened, and nothing is left of the attempt", async () => {
     const pending = clock.pending;
     connection.suspect();

@@ -116,7 +116,12 @@ export class Connection extends Emitter<ConnectionEvents> {
     const { clock } = this.#options;
     const [frames, begun] = [this.#frames, clock.now()];
     const socket = this.#options.open();
-    const spare = { socket, cancel: clock.after(CONNECT_TIMEOUT_MS, () => this.#dropSpare()) };
+    const given = () => {
+      this.#dropSpare();
+      // A network that is changing swallowed it: the next one, unless the old socket has said something.
+      if (this.#frames === frames) this.suspect();
+    };
+    const spare = { socket, cancel: clock.after(FIRST_CONNECT_TIMEOUT_MS, given) };
     this.#spare = spare;
     socket.onclose = () => {
       if (this.#spare === spare) this.#dropSpare();
