@@ -20,6 +20,8 @@ const REPORT_BY: i64 = 1_500_000;
 /// Pause between probes while there is use for more, us. Four doublings from 0.3 to 2.5 Mbit/s take under a second, and
 /// the worst start is a pause: under 5 s. 6 kB each are 2 % of 1 Mbit/s.
 const PAUSE: i64 = 2_500_000;
+/// And where less than half of what is wanted passes: the pause is what somebody waits for whose link has become wide.
+const EAGER_PAUSE: i64 = 1_500_000;
 /// How far above the estimate the first probe goes, those that follow one that passed whole, and the others. From 1 Mbit/s
 /// to 25 are three steps; a step that is too far leaves 40 ms of queue.
 const FIRST: f64 = 3.0;
@@ -90,6 +92,8 @@ pub(crate) struct Probing {
     began: bool,
     /// The last one passed whole.
     passed: bool,
+    /// Until the next one, us.
+    pause: i64,
 }
 
 impl Probing {
@@ -161,7 +165,7 @@ impl Probing {
         self.cluster = None;
         self.next_at = now + PAUSE / 4;
         let rate = cluster.outcome()?;
-        self.next_at = now + PAUSE;
+        self.next_at = now + self.pause;
         if rate >= cluster.rate.scaled(GO_ON) {
             self.next_at = now;
         }
@@ -171,6 +175,8 @@ impl Probing {
 
     /// Begins a probe when there is use for one; drops one that was not sent or not reported on.
     pub(crate) fn step(&mut self, now: i64, wish: &Wish) {
+        let much = wish.demand.scaled(0.5) > wish.estimate;
+        self.pause = if much { EAGER_PAUSE } else { PAUSE };
         if let Some(cluster) = self.cluster {
             let late = match cluster.ended {
                 None => now - cluster.begun > SEND_BY,
@@ -180,7 +186,7 @@ impl Probing {
                 return;
             }
             self.cluster = None;
-            self.next_at = now + PAUSE;
+            self.next_at = now + self.pause;
         }
         if now < self.next_at || !wish.calm || wish.demand.scaled(0.95) < wish.estimate {
             return;
@@ -214,7 +220,7 @@ impl Probing {
             first_arrival: (0, 0),
             last_arrival: 0,
         });
-        self.next_at = now + PAUSE;
+        self.next_at = now + self.pause;
     }
 
     /// The next probe may come soon: the path has changed.
