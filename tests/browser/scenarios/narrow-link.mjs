@@ -14,8 +14,8 @@ const OPEN = { RINGHALL_MEDIA_LISTEN: `${FAR}:0` };
 /** As much as anybody wants; taking the limit away would take the link down as well. */
 const WIDE = 100_000;
 /**
- * Seen in the one run there was (burst of 3,000 bytes): Firefox on 1 Mbit/s went from the middle layer to the large one and back, 32.7 % of
- * the time frozen. Not taken apart; a token bucket lets a burst pass at once, so that a short probe comes out faster than the link is.
+ * Seen each time: on 1 Mbit/s layers are entered and left again, and the picture stands still for most of the time (docs/benchmarks.md). Not
+ * taken apart; a token bucket lets a burst pass at once, so that a short probe comes out faster than the link is.
  */
 const KNOWN = 'a token bucket of the kernel misleads the estimate';
 /** Seconds of a measuring window. */
