@@ -51,6 +51,8 @@ export class FarHost {
         host.ip('rule', 'add', 'pref', '2', 'iif', `far-${link.name}`, 'from', `${other.near}/24`, 'blackhole');
       }
       host.connect(link.name);
+      // An ARP request that names the other link's address is dropped there, and everything waits for its answer.
+      execFileSync('sh', ['-c', `echo 2 >/proc/sys/net/ipv4/conf/${link.name}/arp_announce`]);
     }
     host.ip('link', 'set', 'lo', 'up');
     // Our own addresses come first in every lookup; a firewall has to stand before that.

@@ -32,6 +32,20 @@ test("a steady path is dead after three missed reports, and alive with the next 
   expect(heard).toEqual([false, true]);
 });
 
+test("a count that falls, as after an ICE restart, is no packet", async () => {
+  packets = 1_000;
+  await clock.advance(5_000);
+  flowing = false;
+  await clock.advance(1_100);
+  expect(heard).toEqual([false]);
+  packets = 100;
+  await clock.advance(1_000);
+  expect(heard).toEqual([false]);
+  packets = 101;
+  await clock.advance(300);
+  expect(heard).toEqual([false, true]);
+});
+
 test("a busy page that is slow to look knows a steady path too", async () => {
   watch.stop();
   const slowly = () => new Promise<number>((resolve) => clock.after(400, () => resolve(flowing ? ++packets : packets)));

@@ -41,7 +41,9 @@ export class PathWatch {
     if (this.#stopped) return;
     const now = this.clock.now();
     const quiet = now - this.#changedAt;
-    if (value !== this.#last) {
+    // A browser forgets the pairs of before a restart, and their counts with them: that is no sign of life.
+    if (value < this.#last) this.#last = value;
+    else if (value > this.#last) {
       // On a busy page a look may take longer than two reports: what changed at every look is steady all the same.
       this.#steady = this.#still === 0 || quiet <= 2 * SAMPLE_MS ? this.#steady + 1 : 0;
       this.#last = value;
