@@ -66,6 +66,27 @@ fn a_megabit_with_a_deep_buffer_is_found_used_and_not_filled() {
     });
 }
 
+/// Missed: short probes fit into the bucket and come out faster than the link is. docs/benchmarks.md says what was tried.
+/// `cargo test -p sfu-bwe --test links -- --ignored --nocapture`.
+#[test]
+#[ignore = "a known miss, to be seen and mended"]
+fn a_token_bucket_is_not_taken_for_its_burst() {
+    for burst in [3_000, 4_096, 10_000, 20_000] {
+        let runs: Vec<Outcome> = (0..SEEDS)
+            .map(|seed| go(&megabit(seed, |link| link.burst = burst)))
+            .collect();
+        let (from, to) = (5 * SECOND, 60 * SECOND);
+        let of = |seed: u64| &runs[seed as usize];
+        let name = |what: &str| format!("burst of {burst}: {what}");
+        all_seeds(&name("median"), (0.85, 1.05), |s| of(s).ratio(from, to, 0.5));
+        all_seeds(&name("loss"), (0.0, 0.03), |s| of(s).loss(from, to));
+        all_seeds(&name("98 %"), (0.85, 1.4), |s| of(s).ratio(from, to, 0.98));
+        all_seeds(&name("queue p95, ms"), (1.0, 220.0), |s| {
+            of(s).queue(from, to, 0.95).as_secs_f64() * 1e3
+        });
+    }
+}
+
 #[test]
 fn other_rates_are_found_too() {
     for kilobits in [300_u64, 3_000, 10_000] {

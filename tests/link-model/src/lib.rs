@@ -35,6 +35,8 @@ pub struct LinkConfig {
     pub rate: Schedule,
     /// Bytes that may wait before the bottleneck; what comes on top is dropped.
     pub buffer: usize,
+    /// Bytes that pass at once after a rest, as through a token bucket; 0: packets leave at the rate and never faster.
+    pub burst: usize,
     /// Propagation, one way.
     pub delay: Duration,
     /// Up to so much more, evenly; packets stay in order.
@@ -56,6 +58,7 @@ impl LinkConfig {
         Self {
             rate,
             buffer: bytes,
+            burst: 0,
             delay: Duration::from_millis(25),
             jitter: Duration::ZERO,
             loss: Loss::Random(0.0),
@@ -121,11 +124,19 @@ impl Link {
             passage.overflow = true;
             return passage;
         }
-        let Some(through) = self.config.rate.finish(now.max(self.free_at), bytes) else {
+        // What rests may take up to a burst later on: as if it had begun so much earlier.
+        let rate = self.config.rate.at(now).max(1);
+        let rested = Duration::from_secs_f64(self.config.burst as f64 * 8.0 / rate as f64);
+        let Some(through) = self
+            .config
+            .rate
+            .finish(self.free_at.max(now.saturating_sub(rested)), bytes)
+        else {
             passage.overflow = true;
             return passage;
         };
         self.free_at = through;
+        let through = through.max(now);
         self.waiting.push_back((through, bytes));
         self.waiting_bytes += bytes;
         let jitter = self.random.below(self.config.jitter.as_nanos() as u64 + 1);
@@ -198,6 +209,20 @@ mod tests {
         assert_eq!(through.count(), 28, "37,500 bytes fit, 2 packets were in");
         assert!(link.send(Duration::ZERO, 1_250).overflow);
         assert!(link.send(300 * MS, 1_250).arrival.is_some());
+    }
+
+    #[test]
+    fn after_a_rest_a_burst_passes_at_once_and_what_follows_at_the_rate() {
+        let mut link = link(|config| config.burst = 2_500);
+        let second = Duration::from_secs(1);
+        let late = |link: &mut Link, at| link.send(at, 1_250).arrival.map(|arrival| arrival - at);
+        let delays: Vec<_> = (0..4).map(|_| late(&mut link, second)).collect();
+        assert_eq!(delays, [25, 25, 35, 45].map(|ms| Some(ms * MS)));
+        assert_eq!(
+            late(&mut link, second + 30 * MS),
+            Some(25 * MS),
+            "10 ms of rest hold one packet"
+        );
     }
 
     #[test]
