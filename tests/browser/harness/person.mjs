@@ -108,7 +108,9 @@ export class Person {
     this.page.on('console', (message) => this.console.push(`${message.type()}: ${message.text()}`));
     this.page.on('pageerror', (error) => {
       // Firefox reports an attempt to connect that has failed as if it were an exception.
-      if (!String(error).includes('establish a connection to the server')) this.errors.push(error);
+      // So it does with every connection that has died with its network.
+      const reported = ['establish a connection to the server', 'WebRTC: ICE failed'];
+      if (!reported.some((words) => String(error).includes(words))) this.errors.push(error);
       this.console.push(`uncaught: ${error.stack ?? error}`);
     });
   }
