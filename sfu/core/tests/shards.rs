@@ -135,31 +135,6 @@ fn a_viewer_begins_with_a_key_frame_from_its_own_shard_or_the_publisher_is_asked
 }
 
 #[test]
-fn the_first_viewer_in_another_shard_begins_with_what_the_publishers_shard_has_kept() {
-    let mut world = World::with_shards(2);
-    let publisher = world.join_at(0, 1, true, 0, SlotPolicy::Fill, Vec::new());
-    let near = world.join_at(0, 2, false, 1, SlotPolicy::Intents, Vec::new());
-    let far = world.join_at(1, 3, false, 1, SlotPolicy::Intents, Vec::new());
-    world.connect();
-    world.run(3 * SECOND);
-    world.intents(near, &[(0, 1, 360)]);
-    world.run(400 * MS);
-    // No key frame can come any more, whoever asks for it.
-    world.clients[publisher].send_video = false;
-    world.intents(far, &[(0, 1, 360)]);
-    world.run(100 * MS);
-    let kept = world.received_from(far, 1, false).len();
-    assert!(kept > 10, "{kept} kept packets");
-    world.clients[publisher].send_video = true;
-    world.run(SECOND);
-    for viewer in [near, far] {
-        let video = world.received_from(viewer, 1, false);
-        assert!(video.len() > 50, "{}", video.len());
-        assert_decodable(&video);
-    }
-}
-
-#[test]
 fn only_the_layer_that_is_watched_crosses_and_a_switch_is_seamless() {
     let mut world = World::with_shards(2);
     let publisher = world.join_at(0, 1, true, 0, SlotPolicy::Fill, layers());

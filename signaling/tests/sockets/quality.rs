@@ -2,29 +2,40 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Server, Told};
+use crate::common::{Server, Socket, Told};
 use serde_json::{Value, json};
-use signaling::ids::CallId;
+use signaling::ids::{CallId, UserId};
 use signaling::media::{MediaEvent, MediaSeat};
 use signaling::protocol::{MediaSource, QualityReason, StreamQuality};
+
+/// Ivan calls Maria, whose phone rings.
+async fn ringing(server: &Server) -> (Socket, Socket, CallId) {
+    let mut ivan = server.tab(&server.ivan, "i").await;
+    let maria = server.tab(&server.maria, "m").await;
+    let made = ivan
+        .done("start_call", json!({"chatId": server.direct, "type": "video"}))
+        .await;
+    let call = CallId(made["callId"].as_str().unwrap().to_owned());
+    (ivan, maria, call)
+}
+
+fn seat(call: &CallId, user: &UserId) -> MediaSeat {
+    MediaSeat {
+        room: call.clone(),
+        participant: user.clone(),
+    }
+}
 
 #[tokio::test]
 async fn a_sender_says_that_their_processor_limits_them_and_a_viewer_is_told_which_stream_it_is() {
     let server = Server::start().await;
-    let mut ivan = server.tab(&server.ivan, "i").await;
-    let mut maria = server.tab(&server.maria, "m").await;
-    let made = ivan
-        .done("start_call", json!({"chatId": server.direct, "type": "video"}))
-        .await;
-    let limited = json!({"callId": made["callId"], "source": "camera", "cpu": true});
+    let (mut ivan, mut maria, call) = ringing(&server).await;
+    let limited = json!({"callId": call, "source": "camera", "cpu": true});
     let refused = maria.ask("limited", limited.clone()).await;
     assert_eq!(refused["err"]["code"], "FORBIDDEN", "no seat yet");
-    maria.done("accept_call", json!({"callId": made["callId"]})).await;
+    maria.done("accept_call", json!({"callId": call})).await;
     maria.done("limited", limited).await;
-    let seat = |user: &signaling::ids::UserId| MediaSeat {
-        room: CallId(made["callId"].as_str().unwrap().to_owned()),
-        participant: user.clone(),
-    };
+    let seat = |user| seat(&call, user);
     let said = Told::Limited(seat(&server.maria), MediaSource::Camera, true);
     server.media.was_told(|told| *told == said).await;
 
@@ -46,17 +57,9 @@ async fn a_sender_says_that_their_processor_limits_them_and_a_viewer_is_told_whi
 #[tokio::test]
 async fn the_details_of_a_call_say_whose_connection_was_poor_and_why() {
     let server = Server::start().await;
-    let mut ivan = server.tab(&server.ivan, "i").await;
-    let mut maria = server.tab(&server.maria, "m").await;
-    let made = ivan
-        .done("start_call", json!({"chatId": server.direct, "type": "video"}))
-        .await;
-    maria.done("accept_call", json!({"callId": made["callId"]})).await;
-    let call = CallId(made["callId"].as_str().unwrap().to_owned());
-    let seat = |user: &signaling::ids::UserId| MediaSeat {
-        room: call.clone(),
-        participant: user.clone(),
-    };
+    let (mut ivan, mut maria, call) = ringing(&server).await;
+    maria.done("accept_call", json!({"callId": call})).await;
+    let seat = |user| seat(&call, user);
     for user in [&server.ivan, &server.maria] {
         server.media.say(MediaEvent::Connected(seat(user))).await;
     }
@@ -73,7 +76,7 @@ async fn the_details_of_a_call_say_whose_connection_was_poor_and_why() {
             .request("GET", &path, &[("authorization", &bearer)], "")
             .await
             .json();
-        let of = |user: &signaling::ids::UserId| -> Vec<Value> {
+        let of = |user: &UserId| -> Vec<Value> {
             let people = details["participants"].as_array().unwrap();
             let found = people
                 .iter()

@@ -6,6 +6,7 @@ use super::super::{Drop, Shard};
 use super::Word;
 use super::outbox::Crossing;
 use crate::forward::PacketKey;
+use crate::types::ParticipantId;
 
 impl Shard {
     /// Lets a kept packet cross to the shards that want its layer.
@@ -17,16 +18,7 @@ impl Shard {
         if to == 0 {
             return;
         }
-        let crossing = Crossing {
-            participant: member.id,
-            member: key,
-            track: track as u8,
-            layer: layer as u8,
-            packet,
-            to,
-            at: now,
-            behind: 0,
-        };
+        let crossing = crossing(member.id, (key, track, layer), packet, now, to);
         if !self.outbox.packet(crossing) {
             self.counters.drop(Drop::RelayFull);
         }
@@ -59,14 +51,8 @@ impl Shard {
                 continue;
             };
             let crossing = Crossing {
-                participant: member.id,
-                member: key,
-                track: track as u8,
-                layer: layer as u8,
-                packet,
-                to,
-                at,
                 behind: timestamp(packet).map_or(0, |timestamp| last.wrapping_sub(timestamp)),
+                ..crossing(member.id, (key, track, layer), packet, at, to)
             };
             if !outbox.packet(crossing) {
                 return counters.drop(Drop::RelayFull);
@@ -184,5 +170,25 @@ impl Shard {
             layers,
         };
         outbox.word(member.home, word);
+    }
+}
+
+/// A packet of a stream (publisher, track, layer) on its way to the shards `to`, as one that has just come.
+fn crossing(
+    participant: ParticipantId,
+    (member, track, layer): (u32, usize, usize),
+    packet: PacketKey,
+    at: Instant,
+    to: u64,
+) -> Crossing {
+    Crossing {
+        participant,
+        member,
+        track: track as u8,
+        layer: layer as u8,
+        packet,
+        to,
+        at,
+        behind: 0,
     }
 }
