@@ -48,6 +48,23 @@ export async function hears(person, user, { ms = 40_000 } = {}) {
   }, ms, 250);
 }
 
+/** Ivan calls Maria with video; both see and hear each other. Says how long the first picture took from the click on "accept". */
+export async function talkBothWays(t, ivan, maria, { direct, users }) {
+  await ivan.openChat(direct);
+  await ivan.call('video');
+  await maria.sees('incoming-call');
+  const accepted = Date.now();
+  await maria.accept();
+  await decodes(ivan, users.maria, { frames: 1 });
+  t.diagnostic(`first frame ${Date.now() - accepted} ms after the click`);
+  await Promise.all([
+    decodes(ivan, users.maria),
+    hears(ivan, users.maria),
+    decodes(maria, users.ivan),
+    hears(maria, users.ivan),
+  ]);
+}
+
 /** The inbound-rtp report of a source as the browser gives it, with its codec; null while nothing is bound. */
 export async function report(person, user, source) {
   return person.page.evaluate(

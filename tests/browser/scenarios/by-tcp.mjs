@@ -2,29 +2,16 @@
 import { strict as assert } from 'node:assert';
 
 import { HOST } from '../harness/certificates.mjs';
-import { decodes, hears, selectedPair } from '../harness/media.mjs';
+import { selectedPair, talkBothWays } from '../harness/media.mjs';
 import { BROWSERS, scenario, server } from '../harness/stage.mjs';
 
 /** UDP leads nowhere: the address that browsers are told is not the one that the server listens on. */
 const NO_UDP = { RINGHALL_MEDIA_LISTEN: '127.0.0.1:0', RINGHALL_MEDIA_ADVERTISE: HOST };
 
 async function talk(t, arrive, here, browser, how) {
-  const { direct, users } = await here.directory();
   const ivan = await arrive(browser, here, 'ivan', how);
   const maria = await arrive('chromium', here, 'maria', how);
-  await ivan.openChat(direct);
-  await ivan.call('video');
-  await maria.sees('incoming-call');
-  const accepted = Date.now();
-  await maria.accept();
-  await decodes(ivan, users.maria, { frames: 1 });
-  t.diagnostic(`first frame ${Date.now() - accepted} ms after the click`);
-  await Promise.all([
-    decodes(ivan, users.maria),
-    hears(ivan, users.maria),
-    decodes(maria, users.ivan),
-    hears(maria, users.ivan),
-  ]);
+  await talkBothWays(t, ivan, maria, await here.directory());
   const pair = await selectedPair(ivan);
   const { ways } = await ivan.welcome();
   assert.deepEqual(ways, ['tcp', 'relay', 'udp'], 'what failed here stands last for the next page');

@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 
 import { HOST, NAME } from '../harness/certificates.mjs';
-import { decodes, hears, selectedPair } from '../harness/media.mjs';
+import { selectedPair, talkBothWays } from '../harness/media.mjs';
 import { Nginx } from '../harness/nginx.mjs';
 import { freePort } from '../harness/server.mjs';
 import { eventually } from '../harness/wait.mjs';
@@ -36,17 +36,9 @@ const WAYS = [
 for (const [way, options, how] of WAYS) {
   scenario(`a call behind nginx with the sample configuration, media by ${way.toUpperCase()}`, async ({ t, arrive, afterwards }) => {
     const { here, tcp, nginx } = await behindNginx(afterwards, options);
-    const { direct, users } = await here.directory();
     const ivan = await arrive(first, nginx, 'ivan', how);
     const maria = await arrive(second, nginx, 'maria', how);
-    await ivan.openChat(direct);
-    await ivan.call('video');
-    await maria.sees('incoming-call');
-    const accepted = Date.now();
-    await maria.accept();
-    await decodes(ivan, users.maria, { frames: 1 });
-    t.diagnostic(`first frame ${Date.now() - accepted} ms after the click`);
-    await Promise.all([decodes(ivan, users.maria), hears(ivan, users.maria), decodes(maria, users.ivan), hears(maria, users.ivan)]);
+    await talkBothWays(t, ivan, maria, await here.directory());
     const { remote } = await selectedPair(ivan);
     assert.equal(remote.protocol, way, JSON.stringify(remote));
     if (way === 'tcp') assert.equal(remote.port, tcp, JSON.stringify(remote));

@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 
 import { HOST } from '../harness/certificates.mjs';
-import { decodes, hears, selectedPair } from '../harness/media.mjs';
+import { decodes, selectedPair, talkBothWays } from '../harness/media.mjs';
 import { BROWSERS, scenario, server } from '../harness/stage.mjs';
 
 const WAYS = [
@@ -31,22 +31,9 @@ for (const browser of BROWSERS) {
   for (const [name, protocol, urls] of WAYS) {
     scenario(`${browser} talks through the built-in TURN server, by ${name}`, async ({ t, arrive }) => {
       const here = await server('sqlite', {}, { open: true });
-      const { direct, users } = await here.directory();
       const ivan = await arrive(browser, here, 'ivan', { relayOnly: urls });
       const maria = await arrive('chromium', here, 'maria');
-      await ivan.openChat(direct);
-      await ivan.call('video');
-      await maria.sees('incoming-call');
-      const accepted = Date.now();
-      await maria.accept();
-      await decodes(ivan, users.maria, { frames: 1 });
-      t.diagnostic(`first frame ${Date.now() - accepted} ms after the click`);
-      await Promise.all([
-        decodes(ivan, users.maria),
-        hears(ivan, users.maria),
-        decodes(maria, users.ivan),
-        hears(maria, users.ivan),
-      ]);
+      await talkBothWays(t, ivan, maria, await here.directory());
       const pair = await selectedPair(ivan);
       assert.equal(pair.local.candidateType, 'relay', JSON.stringify(pair));
       assert.equal(pair.local.relayProtocol ?? protocol, protocol, JSON.stringify(pair));
